@@ -1,0 +1,164 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { connect as connectTcp } from 'node:net'
+import { delimiter, dirname, join } from 'node:path'
+import amqp from 'amqplib'
+import type { Home } from './home.ts'
+import type { ProcessSpec } from './supervisor.ts'
+
+export const rabbitmqUser = 'holdfast'
+
+export interface RabbitmqPorts {
+  readonly amqp: number
+  readonly management: number
+  readonly distribution: number
+  readonly epmd: number
+}
+
+export interface RabbitmqUrls {
+  readonly url: URL
+  readonly managementUrl: URL
+}
+
+/** Debian's rabbitmq-server on the PATH is a wrapper that becomes the user rabbitmq; the script behind it runs as anybody. */
+export function findRabbitmqServer(): string | undefined {
+  const onPath = (process.env.PATH ?? '').split(delimiter).map((dir) => join(dir, 'rabbitmq-server'))
+  return ['/usr/lib/rabbitmq/bin/rabbitmq-server', '/opt/homebrew/sbin/rabbitmq-server', ...onPath].find(existsSync)
+}
+
+export function rabbitmqUrls(home: Home, ports: { amqp: number; management: number }): RabbitmqUrls {
+  const credentials = `${rabbitmqUser}:${home.secret('rabbitmq')}`
+  return {
+    url: new URL(`amqp://${credentials}@127.0.0.1:${ports.amqp}`),
+    managementUrl: new URL(`http://${credentials}@127.0.0.1:${ports.management}`),
+  }
+}
+
+/** A private RabbitMQ node: own ports, data, cookie, configuration and port mapper (epmd), all on loopback. */
+export function privateRabbitmq(
+  home: Home,
+  ports: RabbitmqPorts,
+  server: string,
+): { epmd: ProcessSpec; node: ProcessSpec } {
+  const dir = home.path('rabbitmq')
+  mkdirSync(dir, { recursive: true })
+  writeFileSync(join(dir, 'rabbitmq.conf'), configuration(home.secret('rabbitmq'), ports), { mode: 0o600 })
+  writeFileSync(join(dir, 'enabled_plugins'), `[${plugins(server).join(',')}].\n`)
+  const env = { ...environment(dir, ports), PATH: `${process.env.PATH}:/usr/sbin:/usr/bin` }
+  const common = { cwd: dir, env, graceMs: 20_000 }
+  const urls = rabbitmqUrls(home, ports)
+  return {
+    epmd: {
+      ...common,
+      name: 'epmd',
+      command: 'epmd',
+      args: ['-port', String(ports.epmd), '-address', '127.0.0.1'],
+      log: home.path('logs', 'epmd.log'),
+      readyWithinMs: 10_000,
+      isReady: () => listens(ports.epmd),
+    },
+    node: {
+      ...common,
+      name: 'rabbitmq',
+      command: server,
+      args: [],
+      log: home.path('logs', 'rabbitmq.log'),
+      readyWithinMs: 90_000,
+      isReady: () => serves(urls),
+    },
+  }
+}
+
+/** A node that starts while our port mapper is down brings one of its own; that one must not stay either. */
+export function stopStrayEpmd(port: number): void {
+  const env = { ...process.env, ERL_EPMD_PORT: String(port), ERL_EPMD_ADDRESS: '127.0.0.1' }
+  spawnSync('epmd', ['-port', String(port), '-kill'], { env, stdio: 'ignore', timeout: 5_000 })
+}
+
+/** Ready: it speaks AMQP with our user, and its management API answers. */
+export async function serves({ url, managementUrl }: RabbitmqUrls): Promise<boolean> {
+  try {
+    const authorization = `Basic ${btoa(`${managementUrl.username}:${managementUrl.password}`)}`
+    const overview = new URL('/api/overview', managementUrl.origin)
+    const answer = await fetch(overview, { headers: { authorization }, signal: AbortSignal.timeout(2_000) })
+    await answer.arrayBuffer()
+    if (!answer.ok) return false
+    const connection = await amqp.connect(url.href, { timeout: 2_000 })
+    connection.on('error', () => {})
+    await connection.close()
+    return true
+  } catch {
+    return false
+  }
+}
+
+function configuration(password: string, ports: RabbitmqPorts): string {
+  return [
+    `listeners.tcp.1 = 127.0.0.1:${ports.amqp}`,
+    'management.tcp.ip = 127.0.0.1',
+    `management.tcp.port = ${ports.management}`,
+    `default_user = ${rabbitmqUser}`,
+    `default_pass = ${password}`,
+    'default_user_tags.administrator = true',
+    'heartbeat = 10',
+    'disk_free_limit.absolute = 200MB',
+    'log.console = true',
+    'log.console.level = warning',
+    'log.file = false',
+    '',
+  ].join('\n')
+}
+
+function environment(dir: string, ports: RabbitmqPorts): NodeJS.ProcessEnv {
+  return {
+    // The cookie lives in the home folder of whoever runs Erlang.
+    HOME: dir,
+    LANG: 'C.UTF-8',
+    RABBITMQ_NODENAME: 'holdfast@localhost',
+    RABBITMQ_CONFIG_FILE: join(dir, 'rabbitmq.conf'),
+    // Named so that Debian's own /etc/rabbitmq/rabbitmq-env.conf is not read.
+    RABBITMQ_CONF_ENV_FILE: join(dir, 'rabbitmq-env.conf'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(dir, 'enabled_plugins'),
+    RABBITMQ_MNESIA_BASE: join(dir, 'data'),
+    RABBITMQ_LOG_BASE: join(dir, 'log'),
+    RABBITMQ_SCHEMA_DIR: join(dir, 'schema'),
+    RABBITMQ_GENERATED_CONFIG_DIR: join(dir, 'config'),
+    RABBITMQ_DIST_PORT: String(ports.distribution),
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    ERL_EPMD_PORT: String(ports.epmd),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+    // Makes the start script replace itself by Erlang, so that the pid we know is the broker's.
+    RUNNING_UNDER_SYSTEMD: 'true',
+  }
+}
+
+const delayedMessages = 'rabbitmq_delayed_message_exchange'
+
+function plugins(server: string): string[] {
+  const hasDelayedMessages = pluginDirs(server).some((dir) =>
+    readdirSync(dir).some((f) => f.startsWith(delayedMessages)),
+  )
+  return ['rabbitmq_management', ...(hasDelayedMessages ? [delayedMessages] : [])]
+}
+
+function pluginDirs(server: string): string[] {
+  const lib = join(dirname(server), '..', 'lib')
+  const releases = existsSync(lib) ? readdirSync(lib).filter((name) => name.startsWith('rabbitmq_server-')) : []
+  const dirs = [
+    ...releases.map((name) => join(lib, name, 'plugins')),
+    join(dirname(server), '..', 'plugins'),
+    join(lib, 'plugins'),
+  ]
+  return dirs.filter(existsSync)
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectTcp({ port, host: '127.0.0.1' })
+    const answer = (open: boolean) => () => {
+      socket.destroy()
+      resolve(open)
+    }
+    socket.setTimeout(2_000, answer(false)).once('connect', answer(true)).once('error', answer(false))
+  })
+}

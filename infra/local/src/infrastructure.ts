@@ -49,7 +49,14 @@ export async function obtainRabbitmq(context: Context): Promise<Rabbitmq> {
   const server = rabbitmqServer(context.say)
   const distribution = await ports.get('rabbitmq-distribution')
   const epmdPort = await ports.get('epmd')
-  const { epmd, node } = privateRabbitmq(home, { amqp, management, distribution, epmd: epmdPort }, server)
+  const { epmd, node } = privateRabbitmq(home, {
+    server,
+    durable: context.durable,
+    amqp,
+    management,
+    distribution,
+    epmd: epmdPort,
+  })
   const mapper = supervise(epmd, watch)
   const stop = async () => {
     await mapper.stop()

@@ -1,14 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
-import { delimiter, dirname, join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import amqp from 'amqplib'
 import type { Home } from './home.ts'
+import { slimServerTree } from './rabbitmq-tree.ts'
 import type { ProcessSpec } from './supervisor.ts'
 
 export const rabbitmqUser = 'holdfast'
 
-export interface RabbitmqPorts {
+export interface RabbitmqSettings {
+  /** Its start script, see findRabbitmqServer. */
+  readonly server: string
+  /** Orderly shutdown takes six seconds, which data that is thrown away need not wait for. */
+  readonly durable: boolean
   readonly amqp: number
   readonly management: number
   readonly distribution: number
@@ -35,34 +40,32 @@ export function rabbitmqUrls(home: Home, ports: { amqp: number; management: numb
 }
 
 /** A private RabbitMQ node: own ports, data, cookie, configuration and port mapper (epmd), all on loopback. */
-export function privateRabbitmq(
-  home: Home,
-  ports: RabbitmqPorts,
-  server: string,
-): { epmd: ProcessSpec; node: ProcessSpec } {
+export function privateRabbitmq(home: Home, settings: RabbitmqSettings): { epmd: ProcessSpec; node: ProcessSpec } {
   const dir = home.path('rabbitmq')
   mkdirSync(dir, { recursive: true })
-  writeFileSync(join(dir, 'rabbitmq.conf'), configuration(home.secret('rabbitmq'), ports), { mode: 0o600 })
-  writeFileSync(join(dir, 'enabled_plugins'), `[${plugins(server).join(',')}].\n`)
-  const env = { ...environment(dir, ports), PATH: `${process.env.PATH}:/usr/sbin:/usr/bin` }
+  writeFileSync(join(dir, 'rabbitmq.conf'), configuration(home.secret('rabbitmq'), settings), { mode: 0o600 })
+  const tree = slimServerTree(settings.server, join(dir, 'server'))
+  writeFileSync(join(dir, 'enabled_plugins'), `[${tree.plugins.join(',')}].\n`)
+  const env = { ...environment(dir, settings), ...tree.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/bin` }
   const common = { cwd: dir, env, graceMs: 20_000 }
-  const urls = rabbitmqUrls(home, ports)
+  const urls = rabbitmqUrls(home, settings)
   return {
     epmd: {
       ...common,
       name: 'epmd',
       command: 'epmd',
-      args: ['-port', String(ports.epmd), '-address', '127.0.0.1'],
+      args: ['-port', String(settings.epmd), '-address', '127.0.0.1'],
       log: home.path('logs', 'epmd.log'),
       readyWithinMs: 10_000,
-      isReady: () => listens(ports.epmd),
+      isReady: () => listens(settings.epmd),
     },
     node: {
       ...common,
       name: 'rabbitmq',
-      command: server,
+      command: tree.script,
       args: [],
       log: home.path('logs', 'rabbitmq.log'),
+      stopSignal: settings.durable ? 'SIGTERM' : 'SIGKILL',
       readyWithinMs: 90_000,
       isReady: () => serves(urls),
     },
@@ -92,7 +95,7 @@ export async function serves({ url, managementUrl }: RabbitmqUrls): Promise<bool
   }
 }
 
-function configuration(password: string, ports: RabbitmqPorts): string {
+function configuration(password: string, ports: RabbitmqSettings): string {
   return [
     `listeners.tcp.1 = 127.0.0.1:${ports.amqp}`,
     'management.tcp.ip = 127.0.0.1',
@@ -109,7 +112,7 @@ function configuration(password: string, ports: RabbitmqPorts): string {
   ].join('\n')
 }
 
-function environment(dir: string, ports: RabbitmqPorts): NodeJS.ProcessEnv {
+function environment(dir: string, ports: RabbitmqSettings): NodeJS.ProcessEnv {
   return {
     // The cookie lives in the home folder of whoever runs Erlang.
     HOME: dir,
@@ -130,26 +133,6 @@ function environment(dir: string, ports: RabbitmqPorts): NodeJS.ProcessEnv {
     // Makes the start script replace itself by Erlang, so that the pid we know is the broker's.
     RUNNING_UNDER_SYSTEMD: 'true',
   }
-}
-
-const delayedMessages = 'rabbitmq_delayed_message_exchange'
-
-function plugins(server: string): string[] {
-  const hasDelayedMessages = pluginDirs(server).some((dir) =>
-    readdirSync(dir).some((f) => f.startsWith(delayedMessages)),
-  )
-  return ['rabbitmq_management', ...(hasDelayedMessages ? [delayedMessages] : [])]
-}
-
-function pluginDirs(server: string): string[] {
-  const lib = join(dirname(server), '..', 'lib')
-  const releases = existsSync(lib) ? readdirSync(lib).filter((name) => name.startsWith('rabbitmq_server-')) : []
-  const dirs = [
-    ...releases.map((name) => join(lib, name, 'plugins')),
-    join(dirname(server), '..', 'plugins'),
-    join(lib, 'plugins'),
-  ]
-  return dirs.filter(existsSync)
 }
 
 function listens(port: number): Promise<boolean> {

@@ -1,0 +1,86 @@
+import { DomainError, Unavailable } from '@holdfast/contracts/errors'
+import { CognitoJwtVerifier } from 'aws-jwt-verify'
+import {
+  FetchError,
+  JwksNotAvailableInCacheError,
+  JwtInvalidSignatureError,
+  KidNotFoundInJwksError,
+} from 'aws-jwt-verify/error'
+import { SimpleFetcher } from 'aws-jwt-verify/https'
+import { SimpleJwksCache } from 'aws-jwt-verify/jwk'
+
+/** Who calls. `id` is the access token's `sub`; Cognito's access tokens carry no e-mail address. */
+export interface User {
+  readonly id: string
+  readonly isOperator: boolean
+}
+
+export interface Verifier {
+  /** Fetches the keys, so that the first request does not wait for them. */
+  prepare(): Promise<void>
+  /** Throws `UNAUTHORIZED`, or `Unavailable` when the keys can't be had. */
+  verify(authorization: string | undefined): Promise<User>
+}
+
+const operatorGroup = 'operators'
+
+export function createVerifier(settings: {
+  COGNITO_USER_POOL_ID: string
+  COGNITO_CLIENT_ID: string
+  COGNITO_JWKS_ORIGIN?: string | undefined
+}): Verifier {
+  const verifier = CognitoJwtVerifier.create(
+    { userPoolId: settings.COGNITO_USER_POOL_ID, tokenUse: 'access', clientId: settings.COGNITO_CLIENT_ID },
+    { jwksCache: new SimpleJwksCache({ fetcher: fetcherFor(settings.COGNITO_JWKS_ORIGIN) }) },
+  )
+
+  async function payloadOf(token: string) {
+    try {
+      return verifier.verifySync(token)
+    } catch (error) {
+      // No keys yet, or a key we have not seen: fetch them. The library spaces such fetches out by itself.
+      if (error instanceof JwksNotAvailableInCacheError || error instanceof KidNotFoundInJwksError)
+        return verifier.verify(token)
+      throw error
+    }
+  }
+
+  let prepared = false
+  return {
+    prepare: async () => {
+      if (!prepared) await verifier.hydrate()
+      prepared = true
+    },
+    verify: async (authorization) => {
+      const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? '')?.[1]
+      if (!token) throw new DomainError('UNAUTHORIZED')
+      try {
+        const payload = await payloadOf(token)
+        return { id: payload.sub, isOperator: payload['cognito:groups']?.includes(operatorGroup) ?? false }
+      } catch (error) {
+        if (error instanceof FetchError)
+          throw new Unavailable('the keys of the user pool cannot be fetched', { cause: error })
+        if (error instanceof JwtInvalidSignatureError)
+          throw new DomainError('UNAUTHORIZED', undefined, 'The access token is forged')
+        throw new DomainError('UNAUTHORIZED')
+      }
+    },
+  }
+}
+
+/** Only the place that the keys come from can be redirected; how a token is judged stays Cognito's. */
+function fetcherFor(origin: string | undefined): SimpleFetcher {
+  const fetcher = new SimpleFetcher()
+  if (!origin) return fetcher
+  const local = (uri: string) => new URL(new URL(uri).pathname, origin)
+  return {
+    defaultRequestOptions: fetcher.defaultRequestOptions,
+    fetch: async (uri: string) => {
+      const response = await fetch(local(uri), { signal: AbortSignal.timeout(3_000) }).catch((error: unknown) => {
+        throw new FetchError(uri, error)
+      })
+      if (!response.ok) throw new FetchError(uri, `status ${response.status}`)
+      return response.arrayBuffer()
+    },
+  } as unknown as SimpleFetcher
+}

@@ -1,0 +1,34 @@
+import { DomainError } from '@holdfast/contracts/errors'
+
+/** Deeper than anything we take; recursion over a request body must not be able to exhaust the stack. */
+const maxDepth = 32
+
+/** Parses a request body. An empty one is no body: many clients send a content type with every DELETE. */
+export function parseJson(text: string): unknown {
+  if (text.trim() === '') return undefined
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new DomainError('VALIDATION_ERROR', [{ path: '', message: 'the body is not valid JSON' }])
+  }
+  assertShallow(value)
+  return value
+}
+
+function assertShallow(value: unknown): void {
+  let level: unknown[] = [value]
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > maxDepth)
+      throw new DomainError('VALIDATION_ERROR', [{ path: '', message: `the body is nested deeper than ${maxDepth}` }])
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []))
+  }
+}
+
+/** The same text for the same JSON value: white space and the order of keys do not matter. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`
+}

@@ -1,0 +1,358 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
+import type { Logger } from '@holdfast/runtime/logger'
+import { metrics } from '@holdfast/runtime/metrics'
+import {
+  type Channel,
+  type ChannelModel,
+  type ConfirmChannel,
+  type ConsumeMessage,
+  connect,
+  type Options,
+} from 'amqplib'
+import type { Topology } from './topology.ts'
+
+/**
+ * The only file that knows amqplib. It keeps one connection alive: whenever the connection, one of its channels or one of
+ * its consumers ends (a cut socket, a 404 or 406, a deleted queue), all of it is thrown away and built again, with
+ * everything re-declared. One way to heal, whatever was wrong.
+ */
+
+export interface Delivery {
+  readonly content: Buffer
+  readonly replyTo: string | undefined
+  readonly correlationId: string | undefined
+  /** Why the broker dead-lettered it, on a dead-letter queue. */
+  readonly deathReason: string | undefined
+  ack(): void
+  /** Back to the queue, for this or another consumer. */
+  giveBack(): void
+}
+
+export interface Consumer {
+  /** No more deliveries until `resume`; what was delivered stays with the handlers. */
+  pause(): Promise<void>
+  resume(): Promise<void>
+}
+
+export interface Outgoing {
+  readonly exchange: string
+  readonly routingKey: string
+  readonly content: Buffer
+  readonly options: Options.Publish
+}
+
+export interface Broker {
+  connected(): boolean
+  /** Resolves when the broker has it (on disk, if persistent); rejects with `Unavailable` when that is not known. */
+  publish(message: Outgoing): Promise<void>
+  /** Sends and forgets: for questions and answers, which somebody repeats if they are lost. */
+  post(message: Outgoing): void
+  /** Consumes from now on, over every reconnection. An empty `queue` means a private one, named in `onQueue`. */
+  consume(
+    queue: string,
+    options: { prefetch: number; noAck?: boolean; onQueue?: (name: string) => void },
+    handle: (delivery: Delivery) => void,
+  ): Consumer
+  /** Declares more than the topology the broker was opened with, now and at every reconnection. */
+  declare(topology: Topology): Promise<void>
+  close(): Promise<void>
+}
+
+interface Subscription {
+  readonly queue: string
+  readonly prefetch: number
+  readonly noAck: boolean
+  readonly onQueue: ((name: string) => void) | undefined
+  readonly handle: (delivery: Delivery) => void
+  paused: boolean
+  live: { channel: Channel; tag: string } | undefined
+}
+
+interface Session {
+  readonly connection: ChannelModel
+  readonly confirms: ConfirmChannel
+  readonly posts: Channel
+  /** Whoever waits for a confirm; all are turned away when the session ends. */
+  readonly waiting: Set<(error: Error) => void>
+  /** Ids of messages that no queue took. */
+  readonly returned: Set<string>
+  readonly ended: Promise<string>
+  end(reason: string): void
+}
+
+const firstRetryMs = 50
+const lastRetryMs = 1_000
+const heartbeatSeconds = 5
+const setupTimeoutMs = 10_000
+
+const empty: Topology = { exchanges: [], queues: [], bindings: [] }
+
+export function openBroker(options: { url: string; name: string; topology: Topology; logger: Logger }): Broker {
+  const { logger } = options
+  const subscriptions: Subscription[] = []
+  let topology = options.topology
+  let session: Session | undefined
+  let closing = false
+
+  async function keepConnected(): Promise<void> {
+    let retryMs = firstRetryMs
+    while (!closing) {
+      try {
+        const opened = await openSession(options.url, options.name)
+        try {
+          await withDeadline(setUp(opened), opened)
+        } catch (error) {
+          opened.end(reasonOf(error))
+          throw error
+        }
+        session = opened
+        retryMs = firstRetryMs
+        metrics.brokerConnected.set(1)
+        logger.info('connected to the broker')
+        const reason = await opened.ended
+        if (!closing) logger.warn({ reason }, 'the broker session ended; connecting again')
+      } catch (error) {
+        logger.warn({ reason: explain(error) }, 'cannot connect to the broker; trying again')
+      }
+      session = undefined
+      metrics.brokerConnected.set(0)
+      for (const subscription of subscriptions) subscription.live = undefined
+      if (!closing) await sleep(retryMs * (0.75 + Math.random() / 2))
+      retryMs = Math.min(retryMs * 2, lastRetryMs)
+    }
+  }
+
+  async function setUp(opened: Session): Promise<void> {
+    await declareOn(opened.posts, topology)
+    for (const subscription of subscriptions) await start(subscription, opened)
+  }
+
+  const running = keepConnected()
+
+  const current = (): Session => {
+    if (!session) throw new Unavailable('the broker is not reachable')
+    return session
+  }
+
+  return {
+    connected: () => session !== undefined,
+
+    publish: (message) =>
+      new Promise((resolve, reject) => {
+        const { confirms, waiting, returned } = current()
+        const id = message.options.messageId ?? ''
+        const turnAway = (error: Error) => reject(new Unavailable('the broker did not confirm', { cause: error }))
+        waiting.add(turnAway)
+        const settled = (error: unknown) => {
+          waiting.delete(turnAway)
+          if (error) return turnAway(error as Error)
+          if (returned.delete(id)) return turnAway(new Error(`no queue takes ${message.routingKey}`))
+          resolve()
+        }
+        attempt(() => confirms.publish(message.exchange, message.routingKey, message.content, message.options, settled))
+      }),
+
+    post: (message) => {
+      const { posts } = current()
+      attempt(() => posts.publish(message.exchange, message.routingKey, message.content, message.options))
+    },
+
+    consume: (queue, { prefetch, noAck = false, onQueue }, handle) => {
+      const subscription: Subscription = { queue, prefetch, noAck, onQueue, handle, paused: false, live: undefined }
+      subscriptions.push(subscription)
+      if (session) startLater(subscription, session)
+      return {
+        pause: async () => {
+          subscription.paused = true
+          const { live } = subscription
+          subscription.live = undefined
+          await live?.channel.cancel(live.tag).catch(() => {})
+        },
+        resume: async () => {
+          subscription.paused = false
+          if (session && !subscription.live) startLater(subscription, session)
+        },
+      }
+    },
+
+    declare: async (more) => {
+      topology = {
+        exchanges: [...topology.exchanges, ...more.exchanges],
+        queues: [...topology.queues, ...more.queues],
+        bindings: [...topology.bindings, ...more.bindings],
+      }
+      const { connection } = current()
+      const channel = await connection.createChannel()
+      channel.on('error', () => {})
+      await declareOn(channel, more)
+      await channel.close()
+    },
+
+    close: async () => {
+      closing = true
+      const open = session
+      // Confirms that are under way arrive before the connection's own close is answered.
+      await open?.connection.close().catch(() => {})
+      open?.end('closed')
+      await running
+    },
+  }
+}
+
+function startLater(subscription: Subscription, session: Session): void {
+  start(subscription, session).catch((error: unknown) => session.end(reasonOf(error)))
+}
+
+async function start(subscription: Subscription, session: Session): Promise<void> {
+  if (subscription.paused) return
+  const channel = await session.connection.createChannel()
+  watch(channel, 'a consumer channel', session.end)
+  await channel.prefetch(subscription.prefetch)
+  const queue = subscription.queue || (await channel.assertQueue('', { exclusive: true, autoDelete: true })).queue
+  subscription.onQueue?.(queue)
+  const { consumerTag } = await channel.consume(
+    queue,
+    (message) => {
+      if (message) subscription.handle(deliveryOf(channel, message, subscription.noAck))
+      else session.end(`the queue ${queue} was deleted`)
+    },
+    { noAck: subscription.noAck },
+  )
+  subscription.live = { channel, tag: consumerTag }
+}
+
+function deliveryOf(channel: Channel, message: ConsumeMessage, noAck: boolean): Delivery {
+  const { replyTo, correlationId, headers } = message.properties
+  // On a channel that has died meanwhile both throw; the broker delivers the message again by itself.
+  const settle = (how: () => void) => (noAck ? undefined : ignoreDeadChannel(how))
+  return {
+    content: message.content,
+    replyTo: replyTo as string | undefined,
+    correlationId: correlationId as string | undefined,
+    deathReason: headers?.['x-first-death-reason'] as string | undefined,
+    ack: () => settle(() => channel.ack(message)),
+    giveBack: () => settle(() => channel.nack(message, false, true)),
+  }
+}
+
+async function openSession(url: string, name: string): Promise<Session> {
+  const connection = await connect(withHeartbeat(url), {
+    noDelay: true,
+    timeout: 5_000,
+    keepAlive: true,
+    clientProperties: { connection_name: name },
+  })
+  const waiting = new Set<(error: Error) => void>()
+  const { promise: ended, resolve } = Promise.withResolvers<string>()
+  let over = false
+  const end = (reason: string) => {
+    if (over) return
+    over = true
+    for (const turnAway of waiting) turnAway(new Error(reason))
+    waiting.clear()
+    connection.close().catch(() => {})
+    resolve(reason)
+  }
+  watch(connection, 'the connection', end)
+  connection.on('handler-error', (error: Error) => end(`a handler threw: ${error.message}`))
+  try {
+    const [confirms, posts] = await withDeadline(
+      Promise.all([connection.createConfirmChannel(), connection.createChannel()]),
+      { ended },
+    )
+    watch(confirms, 'the publishing channel', end)
+    watch(posts, 'the posting channel', end)
+    const returned = new Set<string>()
+    confirms.on('return', (message) => returned.add(String(message.properties.messageId)))
+    return { connection, confirms, posts, waiting, returned, ended, end }
+  } catch (error) {
+    end(reasonOf(error))
+    throw error
+  }
+}
+
+type Emitter = Pick<ChannelModel | Channel, 'on'>
+
+/** `error` needs a listener before anything else happens, or a socket cut during set-up ends the process. */
+function watch(emitter: Emitter, what: string, end: (reason: string) => void): void {
+  emitter.on('error', (error: Error) => end(`${what}: ${error.message}`))
+  emitter.on('close', () => end(`${what} was closed`))
+}
+
+/** A reply that never comes, because the connection died while we waited for it, is a failure. */
+async function withDeadline<T>(work: Promise<T>, session: Pick<Session, 'ended'>): Promise<T> {
+  const timer = new AbortController()
+  try {
+    return await Promise.race([
+      work,
+      session.ended.then((reason): never => {
+        throw new Error(reason)
+      }),
+      sleep(setupTimeoutMs, undefined, { signal: timer.signal }).then((): never => {
+        throw new Error('the broker did not answer in time')
+      }),
+    ])
+  } finally {
+    timer.abort()
+    work.catch(() => {})
+  }
+}
+
+async function declareOn(channel: Channel, { exchanges, queues, bindings }: Topology = empty): Promise<void> {
+  for (const { name, type, arguments: args } of exchanges)
+    await channel.assertExchange(name, type, { durable: true, ...(args && { arguments: args }) })
+  for (const { name, arguments: args } of queues) await channel.assertQueue(name, { durable: true, arguments: args })
+  for (const { queue, exchange, key } of bindings) await channel.bindQueue(queue, exchange, key)
+}
+
+/** Whether the broker has an exchange type. On a connection of its own: an unknown type closes all of it. */
+export async function hasExchangeType(url: string, type: string, args: Record<string, unknown>): Promise<boolean> {
+  const connection = await connect(withHeartbeat(url), { timeout: 5_000 })
+  const gone = new Promise<boolean>((resolve) => {
+    connection.on('error', () => resolve(false))
+    connection.on('close', () => resolve(false))
+  })
+  const probe = async () => {
+    const channel = await connection.createChannel()
+    channel.on('error', () => {})
+    const name = `holdfast.probe.${process.pid}.${Date.now()}`
+    await channel.assertExchange(name, type, { durable: false, autoDelete: true, arguments: args })
+    await channel.deleteExchange(name)
+    return true
+  }
+  try {
+    return await Promise.race([probe().catch(() => false), gone])
+  } finally {
+    await connection.close().catch(() => {})
+  }
+}
+
+function withHeartbeat(url: string): string {
+  const parsed = new URL(url)
+  if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', String(heartbeatSeconds))
+  return parsed.toString()
+}
+
+function attempt(publish: () => boolean): void {
+  try {
+    publish()
+  } catch (error) {
+    throw new Unavailable('the broker is not reachable', { cause: error })
+  }
+}
+
+function ignoreDeadChannel(settle: () => void): void {
+  try {
+    settle()
+  } catch {
+    // The channel is gone, and with it the delivery: the broker gives it to the next consumer.
+  }
+}
+
+function explain(error: unknown): string {
+  const reason = reasonOf(error)
+  return reason.includes('PRECONDITION_FAILED') || reason.includes('inequivalent arg')
+    ? `${reason}. The broker has a queue or exchange of this name with other settings: delete it there, then it is declared anew`
+    : reason
+}

@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { reasonOf } from '@holdfast/contracts/errors'
+import type { ServiceName } from '@holdfast/contracts/message'
+import { type Database, statement } from '@holdfast/db/database'
+import type { Migrations } from '@holdfast/db/migrate'
+import type { Logger } from '@holdfast/runtime/logger'
+import { type Loop, startLoop } from '@holdfast/runtime/loop'
+import { type Broker, type Consumer, type Delivery, openBroker } from './broker.ts'
+import { takeDueMessages } from './failures.ts'
+import type { Answerer, Handler, Task } from './handler.ts'
+import { startRelay } from './outbox.ts'
+import { createReceiver } from './receive.ts'
+import { type Ask, createAsker, startAnswering } from './request-reply.ts'
+import { deadQueueOf, queueOf, systemTopology } from './topology.ts'
+import { type Transact, transactor } from './transaction.ts'
+
+export const messagingMigrations: Migrations = {
+  folder: new URL('../migrations', import.meta.url),
+  table: 'migration_messaging',
+}
+
+/** How a service with a database speaks and hears. Handlers are given when it starts listening. */
+export interface Messaging {
+  readonly transact: Transact
+  readonly ask: Ask
+  connected(): boolean
+  listen(hears: { handlers?: readonly (Handler | Task)[]; answers?: readonly Answerer[] }): void
+  /** Cancels the consumers, finishes what was started, empties the outbox, disconnects. */
+  stop(): Promise<void>
+}
+
+/** Messages handled at one time by one instance. */
+const concurrency = 32
+const retryPollMs = 250
+const cleanEveryMs = 60_000
+const flushDeadlineMs = 3_000
+/** Longer than the week that Stripe and operators may repeat things in. */
+const cleanInbox = statement(
+  'inbox.clean',
+  `delete from inbox where id in (select id from inbox where received_at < now() - interval '8 days' limit 5000)`,
+)
+
+export function openMessaging(options: {
+  service: ServiceName
+  instance: string
+  url: string
+  database: Database
+  logger: Logger
+}): Messaging {
+  const { service, database, logger } = options
+  const broker = openBroker({ url: options.url, name: options.instance, topology: systemTopology(), logger })
+  const relay = startRelay(database, broker, logger)
+  const transact = transactor(service, database, relay)
+  const loops: Loop[] = []
+  const consumers: Consumer[] = []
+  const working = new Set<Promise<void>>()
+  let answering: ReturnType<typeof startAnswering> | undefined
+
+  function listen({ handlers = [], answers = [] }: Parameters<Messaging['listen']>[0]): void {
+    assertHeard(service, handlers)
+    const receiver = createReceiver({ database, transact, relay, handlers, logger })
+    consumers.push(
+      consumeWork(queueOf(service), ({ content }) => receiver.receive(content)),
+      consumeWork(deadQueueOf(service), ({ content, deathReason }) =>
+        receiver.keepDead(content, deathReason ?? 'unknown'),
+      ),
+    )
+    if (answers.length > 0) {
+      answering = startAnswering(broker, service, answers, logger)
+      consumers.push(answering.consumer)
+    }
+    loops.push(
+      startLoop('retrying failed messages', retryPollMs, logger, async () => {
+        const due = await takeDueMessages(database)
+        for (const { envelope } of due) await receiver.retry(envelope)
+        return due.length > 0
+      }),
+      startLoop('cleaning the inbox', cleanEveryMs, logger, async () => (await database.run(cleanInbox)) > 0),
+    )
+  }
+
+  function consumeWork(queue: string, work: (delivery: Delivery) => Promise<void>): Consumer {
+    let awaiting = false
+    const consumer = broker.consume(queue, { prefetch: concurrency }, (delivery) => {
+      const delivering = deliver(delivery).finally(() => working.delete(delivering))
+      working.add(delivering)
+    })
+    async function deliver(delivery: Delivery): Promise<void> {
+      try {
+        await work(delivery)
+        delivery.ack()
+      } catch (error) {
+        // Neither handled nor recorded: the database is away. Give back, and hear nothing until it answers.
+        logger.warn({ reason: reasonOf(error) }, 'the database is away; pausing')
+        delivery.giveBack()
+        if (awaiting) return
+        awaiting = true
+        await consumer.pause()
+        await databaseBack()
+        awaiting = false
+        await consumer.resume()
+      }
+    }
+    return consumer
+  }
+
+  let stopping = false
+  async function databaseBack(): Promise<void> {
+    while (!stopping) {
+      await sleep(500)
+      const back = await database.one(ping).then(
+        () => true,
+        () => false,
+      )
+      if (back) return
+    }
+  }
+
+  return {
+    transact: (work) => transact(work),
+    ask: createAsker(broker, service),
+    connected: () => broker.connected(),
+    listen,
+    stop: async () => {
+      stopping = true
+      await Promise.all(consumers.map((consumer) => consumer.pause()))
+      await Promise.all(loops.map((loop) => loop.stop()))
+      await answering?.idle()
+      while (working.size > 0) await Promise.all(working)
+      await relay.stop(flushDeadlineMs)
+      await broker.close()
+    },
+  }
+}
+
+const ping = statement<{ up: number }>('database.ping', 'select 1 as up')
+
+/** A queue is bound by what the contracts say: a handler for anything else would never be called. */
+function assertHeard(service: ServiceName, handlers: readonly (Handler | Task)[]): void {
+  for (const { definition } of handlers)
+    if (!definition.to.includes(service))
+      throw new Error(`${definition.name} is not declared to be heard by ${service}`)
+}
+
+export type { Broker }

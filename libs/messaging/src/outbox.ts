@@ -1,0 +1,169 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Envelope, type Message, type ServiceName, typeOf } from '@holdfast/contracts/message'
+import { type Database, type Queries, statement } from '@holdfast/db/database'
+import type { Logger } from '@holdfast/runtime/logger'
+import { startLoop } from '@holdfast/runtime/loop'
+import { metrics } from '@holdfast/runtime/metrics'
+import type { Broker } from './broker.ts'
+import { wrap } from './envelope.ts'
+import { exchangeOf } from './topology.ts'
+
+/**
+ * The transactional outbox. A message is a row in the transaction of what it tells; after the commit the process that
+ * wrote it publishes it from memory, and deletes the row once the broker has confirmed it. Whoever dies in between leaves
+ * a lease that runs out, and any instance publishes the row then. Nothing is lost, some things are said twice.
+ */
+
+export interface OutboxRow {
+  readonly id: string
+  readonly exchange: string
+  readonly routingKey: string
+  readonly envelope: Envelope
+}
+
+/** Unconfirmed messages at one time, and rows deleted in one statement. */
+const window = 1_000
+/** Messages waiting in memory; what is over stays in the table until its lease runs out. */
+const memoryLimit = 20_000
+const pollMs = 500
+const takeAtOnce = 500
+/** About ten minutes of refusals by a broker that is there; one that is away costs no tries. */
+const triesBeforeParking = 100
+
+export function outboxRow(message: Message, source: ServiceName): OutboxRow {
+  const envelope = wrap(message, source)
+  return { id: envelope.id, exchange: exchangeOf(message.definition), routingKey: typeOf(message.definition), envelope }
+}
+
+/** The rows as the insert takes them: `unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])`. */
+export function outboxColumns(rows: readonly OutboxRow[]): unknown[] {
+  return [
+    rows.map((row) => row.id),
+    rows.map((row) => row.exchange),
+    rows.map((row) => row.routingKey),
+    rows.map((row) => JSON.stringify(row.envelope)),
+  ]
+}
+
+const insert = statement(
+  'outbox.insert',
+  `insert into outbox (id, exchange, routing_key, envelope)
+   select * from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[]) on conflict (id) do nothing`,
+)
+
+export async function writeOutbox(tx: Queries, rows: readonly OutboxRow[]): Promise<void> {
+  if (rows.length > 0) await tx.run(insert, outboxColumns(rows))
+}
+
+const takeExpired = statement<OutboxRow & { tries: number }>(
+  'outbox.take-expired',
+  `update outbox set lease_until = now() + interval '5 seconds', tries = tries + 1
+   where id in (
+     select id from outbox where parked_at is null and lease_until < now()
+     order by lease_until limit ${takeAtOnce} for update skip locked
+   )
+   returning id, exchange, routing_key as "routingKey", envelope, tries`,
+)
+const remove = statement('outbox.remove', 'delete from outbox where id = any($1::uuid[])')
+const park = statement('outbox.park', 'update outbox set parked_at = now() where id = $1')
+
+export interface Relay {
+  /** Publish these rows soon; they are committed. */
+  push(rows: readonly OutboxRow[]): void
+  /** Finishes what is in memory, within its deadline, and stops. */
+  stop(deadlineMs: number): Promise<void>
+}
+
+export function startRelay(database: Database, broker: Broker, logger: Logger): Relay {
+  const queue: OutboxRow[] = []
+  const confirmed: string[] = []
+  let unconfirmed = 0
+  let deleting = false
+
+  function publishMore(): void {
+    while (queue.length > 0 && unconfirmed < window) {
+      const row = queue.shift()
+      if (row) void publish(row)
+    }
+  }
+
+  async function publish(row: OutboxRow): Promise<void> {
+    unconfirmed += 1
+    try {
+      await broker.publish(outgoing(row))
+      metrics.published.inc()
+      confirmed.push(row.id)
+      void deleteConfirmed()
+    } catch (error) {
+      logger.warn({ err: error, messageId: row.id, type: row.routingKey }, 'not published; its lease will run out')
+    } finally {
+      unconfirmed -= 1
+      publishMore()
+    }
+  }
+
+  /** One delete at a time: what is confirmed while it runs goes into the next one. */
+  async function deleteConfirmed(): Promise<void> {
+    if (deleting) return
+    deleting = true
+    try {
+      while (confirmed.length > 0) await database.run(remove, [confirmed.splice(0, window)])
+    } catch (error) {
+      logger.warn({ err: error }, 'published rows could not be deleted; they will be published again')
+    } finally {
+      deleting = false
+    }
+  }
+
+  async function takeOver(): Promise<boolean> {
+    if (!broker.connected() || queue.length > 0) return false
+    const rows = await database.many(takeExpired)
+    for (const row of rows.filter(({ tries }) => tries > triesBeforeParking)) {
+      logger.error({ messageId: row.id, type: row.routingKey }, 'the broker keeps refusing this message: parked')
+      await database.run(park, [row.id])
+    }
+    const taken = rows.filter(({ tries }) => tries <= triesBeforeParking)
+    metrics.recovered.inc(taken.length)
+    queue.push(...taken)
+    publishMore()
+    // A full batch means a backlog: go on as soon as this one is on its way.
+    if (rows.length < takeAtOnce) return false
+    await until(() => queue.length === 0, pollMs * 10)
+    return true
+  }
+
+  const poll = startLoop('the outbox poll', pollMs, logger, takeOver)
+  const idle = () => queue.length === 0 && unconfirmed === 0 && confirmed.length === 0 && !deleting
+
+  return {
+    push: (rows) => {
+      if (!broker.connected() || queue.length + rows.length > memoryLimit) return
+      queue.push(...rows)
+      publishMore()
+    },
+    stop: async (deadlineMs) => {
+      await poll.stop()
+      await until(idle, deadlineMs)
+    },
+  }
+}
+
+function outgoing(row: OutboxRow) {
+  return {
+    exchange: row.exchange,
+    routingKey: row.routingKey,
+    content: Buffer.from(JSON.stringify(row.envelope)),
+    options: {
+      persistent: true,
+      // Comes back instead of vanishing when no queue takes it.
+      mandatory: true,
+      messageId: row.id,
+      contentType: 'application/cloudevents+json',
+    },
+  }
+}
+
+async function until(fact: () => boolean, deadlineMs: number): Promise<void> {
+  const deadline = Date.now() + deadlineMs
+  while (!fact() && Date.now() < deadline) await sleep(5)
+}

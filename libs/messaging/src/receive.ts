@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto'
+import { reasonOf } from '@holdfast/contracts/errors'
+import { Envelope, type MessageDefinition } from '@holdfast/contracts/message'
+import { definitionOf } from '@holdfast/contracts/messages/all'
+import { type Database, type Queries, statement } from '@holdfast/db/database'
+import { childTraceparent, inContext } from '@holdfast/runtime/context'
+import { derivedId } from '@holdfast/runtime/derived-id'
+import type { Logger } from '@holdfast/runtime/logger'
+import { metrics } from '@holdfast/runtime/metrics'
+import { buryMessage, deferMessage, forgetFailure } from './failures.ts'
+import type { Handler, Task } from './handler.ts'
+import { type OutboxRow, outboxColumns, type Relay, writeOutbox } from './outbox.ts'
+import type { transactor } from './transaction.ts'
+
+/**
+ * A message is handled in one transaction with its inbox row: insert the id (a duplicate ends here), run the handler,
+ * write the outbox, commit. Only then is the delivery acknowledged.
+ */
+
+const insertInbox = statement<{ id: string }>(
+  'inbox.insert',
+  'insert into inbox (id, type) values ($1, $2) on conflict (id) do nothing returning id',
+)
+const finishInbox = statement(
+  'inbox.finish',
+  `with told as (
+     insert into outbox (id, exchange, routing_key, envelope)
+     select * from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[]) on conflict (id) do nothing
+   )
+   update inbox set said = $5 where id = $6`,
+)
+const readSaid = statement<{ said: OutboxRow[] | null }>('inbox.said', 'select said from inbox where id = $1')
+const knowsInbox = statement<{ id: string }>('inbox.knows', 'select id from inbox where id = $1')
+
+class Duplicate extends Error {}
+
+export interface Receiver {
+  /** Handles one message to its end: done, deferred or buried. Throws only when the database is away. */
+  receive(content: Buffer): Promise<void>
+  /** Keeps what the broker itself gave up on; handling it again might be what kills the process each time. */
+  keepDead(content: Buffer, reason: string): Promise<void>
+  /** Tries a message that failed before. */
+  retry(envelope: Envelope): Promise<void>
+}
+
+export function createReceiver(parts: {
+  database: Database
+  transact: ReturnType<typeof transactor>
+  relay: Relay
+  handlers: readonly (Handler | Task)[]
+  logger: Logger
+}): Receiver {
+  const { database, transact, logger } = parts
+  const handlers = new Map<MessageDefinition, Handler | Task>(parts.handlers.map((h) => [h.definition, h]))
+
+  async function handle(envelope: Envelope): Promise<void> {
+    const definition = definitionOf(envelope.type)
+    const handler = definition && handlers.get(definition)
+    if (!definition || !handler) return bury(envelope, `nobody here hears ${envelope.type}`)
+    const body = definition.body.safeParse(envelope.data)
+    if (!body.success) return bury(envelope, `its body is not as declared: ${body.error.message}`)
+    const end = metrics.messageSeconds.startTimer({ type: envelope.type })
+    try {
+      await inContext(contextOf(envelope), () =>
+        'handle' in handler ? once(envelope, handler, body.data) : untilDone(envelope, handler, body.data),
+      )
+      end({ outcome: 'done' })
+    } catch (error) {
+      if (error instanceof Duplicate) {
+        end({ outcome: 'duplicate' })
+        metrics.duplicates.inc({ type: envelope.type })
+        return repeatAnswer(envelope)
+      }
+      end({ outcome: 'failed' })
+      const fate = await deferMessage(database, envelope, reasonOf(error))
+      metrics.failed.inc({ type: envelope.type, fate })
+      const about = { err: error, messageId: envelope.id, type: envelope.type }
+      if (fate === 'dead') logger.error(about, 'a message could not be handled and is a dead letter now')
+      else logger.warn(about, 'a message could not be handled and will be tried again')
+    }
+  }
+
+  async function once(envelope: Envelope, handler: Handler, body: unknown): Promise<void> {
+    await transact(
+      async (tx) => {
+        if (!(await tx.maybeOne(insertInbox, [envelope.id, envelope.type]))) throw new Duplicate()
+        await handler.handle(body, tx)
+      },
+      async (tx, said) => {
+        if (said.length > 0) await finish(tx, said, envelope.id)
+      },
+    )
+  }
+
+  /** A task waits for other systems, so its inbox row comes last: a crash before it runs the task again, by design. */
+  async function untilDone(envelope: Envelope, performer: Task, body: unknown): Promise<void> {
+    if (await database.maybeOne(knowsInbox, [envelope.id])) throw new Duplicate()
+    await performer.perform(body)
+    await database.maybeOne(insertInbox, [envelope.id, envelope.type])
+  }
+
+  /** Whoever repeats a message may have lost our answer: it hears the same messages again, with the same ids. */
+  async function repeatAnswer(envelope: Envelope): Promise<void> {
+    const row = await database.maybeOne(readSaid, [envelope.id])
+    if (!row?.said) return
+    const said = row.said
+    await database.transaction((tx) => writeOutbox(tx, said))
+    parts.relay.push(said)
+  }
+
+  async function bury(envelope: Envelope, reason: string): Promise<void> {
+    logger.error({ messageId: envelope.id, type: envelope.type, reason }, 'a message is a dead letter')
+    metrics.failed.inc({ type: envelope.type, fate: 'dead' })
+    await buryMessage(database, envelope, reason)
+  }
+
+  return {
+    receive: async (content) => {
+      const { envelope, fault } = open(content)
+      if (fault) await bury(envelope, fault)
+      else await handle(envelope)
+    },
+    keepDead: async (content, reason) => {
+      const { envelope, fault } = open(content)
+      await bury(envelope, fault ?? `the broker gave up: ${reason}`)
+    },
+    retry: async (envelope) => {
+      await handle(envelope)
+      if (await database.maybeOne(knowsInbox, [envelope.id])) await forgetFailure(database, envelope.id)
+    },
+  }
+}
+
+async function finish(tx: Queries, said: readonly OutboxRow[], inboxId: string): Promise<void> {
+  await tx.run(finishInbox, [...outboxColumns(said), JSON.stringify(said), inboxId])
+}
+
+export function contextOf(envelope: Envelope) {
+  return {
+    traceparent: childTraceparent(envelope.traceparent),
+    causationId: envelope.id,
+    reservationId: envelope.correlationid,
+  }
+}
+
+/** What is no envelope at all gets one, with an id of its content, so that it can be kept and looked at. */
+function open(content: Buffer): { envelope: Envelope; fault?: string } {
+  try {
+    return { envelope: Envelope.parse(JSON.parse(content.toString())) }
+  } catch (error) {
+    const id = derivedId(`malformed:${createHash('sha256').update(content).digest('hex')}`)
+    const data = content.toString().replaceAll('\0', '').slice(0, 10_000)
+    const type = 'malformed'
+    const envelope = { specversion: '1.0', id, source: 'unknown', type, time: new Date().toISOString(), data } as const
+    return {
+      envelope: { ...envelope, datacontenttype: 'application/json' },
+      fault: `it is not an envelope: ${reasonOf(error).slice(0, 500)}`,
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomBytes } from 'node:crypto'
+
+/** What caused the work that is being done now. Carried through HTTP, messages, logs and Stripe's metadata. */
+export interface Context {
+  /** W3C Trace Context: `00-<trace id>-<span id>-<flags>`. */
+  readonly traceparent: string
+  /** The HTTP request or the message that is being handled. */
+  readonly causationId: string
+  readonly reservationId?: string | undefined
+}
+
+const storage = new AsyncLocalStorage<Context>()
+
+export const currentContext = (): Context | undefined => storage.getStore()
+
+export function inContext<T>(context: Context, work: () => T): T {
+  return storage.run(context, work)
+}
+
+const traceparentShape = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/
+
+/** The same trace with a new span; a new trace when there is none, or one that does not follow the standard. */
+export function childTraceparent(parent?: string): string {
+  const match = parent === undefined ? null : traceparentShape.exec(parent)
+  const span = randomBytes(8).toString('hex')
+  return match ? `00-${match[1]}-${span}-${match[2]}` : `00-${randomBytes(16).toString('hex')}-${span}-01`
+}

@@ -5,9 +5,10 @@ import { PostgreSqlContainer } from '@testcontainers/postgresql'
 import { RabbitMQContainer } from '@testcontainers/rabbitmq'
 import { type AbstractStartedContainer, getContainerRuntimeClient } from 'testcontainers'
 import type { Home } from './home.ts'
-import type { Postgres, Rabbitmq } from './infrastructure.ts'
 import { initdbFlags } from './postgres.ts'
 import { type RabbitmqUrls, rabbitmqUser, serves } from './rabbitmq.ts'
+import type { Postgres, Rabbitmq } from './servers.ts'
+import { stages } from './session.ts'
 import type { Running, Watch } from './supervisor.ts'
 
 const postgresImage = 'postgres:18.4'
@@ -45,7 +46,7 @@ export function postgresContainer(
       .withCommand(['postgres', '-c', `max_connections=${settings.maxConnections}`, '-c', 'timezone=UTC'])
       .start()
   const adminUrl = new URL(`postgres://postgres:${password}@127.0.0.1:${settings.port}/postgres`)
-  return { adminUrl, running: [keep('postgres', home, begin, watch)] }
+  return { adminUrl, running: [{ running: keep('postgres', home, begin, watch), stage: stages.servers }] }
 }
 
 export function rabbitmqContainer(
@@ -70,7 +71,7 @@ export function rabbitmqContainer(
     if (!(await serves(urls))) throw new Error('RabbitMQ has started in Docker but does not answer')
     return started
   }
-  return { ...urls, running: [keep('rabbitmq', home, begin, watch)] }
+  return { ...urls, running: [{ running: keep('rabbitmq', home, begin, watch), stage: stages.servers }] }
 }
 
 /** A container that is started again when it dies. Its pid is the host's, where the engine runs on this host. */

@@ -3,6 +3,7 @@
  * end only the runner holds: when the runner is gone, however it went, the pipe closes.
  */
 import { existsSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import { openHome } from './home.ts'
 import { endLeftovers } from './run-record.ts'
 
@@ -11,6 +12,14 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, ()
 process.stdin.resume()
 process.stdin.on('error', () => {})
 process.stdin.on('close', () => {
-  // A test run's home is removed when the run is over.
-  if (existsSync(dir)) void endLeftovers(openHome(dir), Number(runner))
+  void takeOver()
 })
+
+/** The pipe closes a moment before the runner counts as dead. A runner that stopped in order has left no record. */
+async function takeOver(): Promise<void> {
+  const deadline = Date.now() + 5_000
+  while (existsSync(`${dir}/run.json`) && Date.now() < deadline) {
+    if ((await endLeftovers(openHome(dir), Number(runner))).length > 0) return
+    await pause(100)
+  }
+}

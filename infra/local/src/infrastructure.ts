@@ -1,32 +1,10 @@
 import { dockerEngine, postgresContainer, rabbitmqContainer } from './docker.ts'
-import type { Home } from './home.ts'
-import type { Ports } from './ports.ts'
 import { embeddedPostgres } from './postgres.ts'
 import { privateRabbitmq, type RabbitmqUrls, rabbitmqUrls, stopStrayEpmd } from './rabbitmq.ts'
 import { rabbitmqServer } from './rabbitmq-install.ts'
-import { type Running, supervise, type Watch } from './supervisor.ts'
-
-/** What it takes to start something in a home. */
-export interface Context {
-  readonly home: Home
-  readonly ports: Ports
-  readonly environment: NodeJS.ProcessEnv
-  readonly watch: Watch
-  readonly maxConnections: number
-  readonly durable: boolean
-  say(line: string): void
-}
-
-export interface Postgres {
-  readonly adminUrl: URL
-  /** Not started yet; nothing when the environment named a server. */
-  readonly running: Running[]
-}
-
-export interface Rabbitmq extends RabbitmqUrls {
-  /** In the order to start them in. */
-  readonly running: Running[]
-}
+import type { Postgres, Rabbitmq } from './servers.ts'
+import { type Context, stages } from './session.ts'
+import { supervise } from './supervisor.ts'
 
 /** The URL in the environment, else a Docker engine, else the embedded binaries. */
 export async function obtainPostgres(context: Context): Promise<Postgres> {
@@ -35,7 +13,7 @@ export async function obtainPostgres(context: Context): Promise<Postgres> {
   const settings = { ...context, port: await context.ports.get('postgres') }
   if (await dockerEngine(environment)) return postgresContainer(home, settings, watch)
   const [spec, adminUrl] = await embeddedPostgres(home, settings)
-  return { adminUrl, running: [supervise(spec, watch)] }
+  return { adminUrl, running: [{ running: supervise(spec, watch), stage: stages.servers }] }
 }
 
 /** The URL in the environment, else a Docker engine, else the machine's own binaries, installed if need be. */
@@ -62,7 +40,11 @@ export async function obtainRabbitmq(context: Context): Promise<Rabbitmq> {
     await mapper.stop()
     stopStrayEpmd(epmdPort)
   }
-  return { ...urls, running: [{ ...mapper, stop }, supervise(node, watch)] }
+  const running = [
+    { running: { ...mapper, stop }, stage: stages.support },
+    { running: supervise(node, watch), stage: stages.servers },
+  ]
+  return { ...urls, running }
 }
 
 function urlsFromEnvironment(environment: NodeJS.ProcessEnv): RabbitmqUrls {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { boundLog, logTail, openLog } from './logs.ts'
@@ -104,8 +105,11 @@ export function supervise(spec: ProcessSpec, watch: Watch): Running {
       wanted = false
       clearInterval(bounds)
       bounds = undefined
-      const identity = child?.pid === undefined ? undefined : identify(child.pid)
+      const leaving = child
+      const identity = leaving?.pid === undefined ? undefined : identify(leaving.pid)
       if (identity) await end(identity, spec.graceMs, spec.stopSignal)
+      // Dead is not yet reaped: without this it would stay behind as a zombie where nobody adopts orphans.
+      if (leaving) await reaped(leaving)
       if (log !== undefined) closeSync(log)
       log = undefined
     },
@@ -113,6 +117,10 @@ export function supervise(spec: ProcessSpec, watch: Watch): Running {
       child?.kill(signal)
     },
   }
+}
+
+async function reaped(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
 /** Is a GET of that address answered with a 2xx? */

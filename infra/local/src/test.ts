@@ -40,13 +40,13 @@ async function main(): Promise<number> {
   }
 }
 
-async function startServers({ context, start }: Session): Promise<Record<(typeof serverVariables)[number], string>> {
+async function startServers({
+  context,
+  startInOrder,
+}: Session): Promise<Record<(typeof serverVariables)[number], string>> {
   const startedAt = Date.now()
   const [postgres, rabbitmq] = await Promise.all([obtainPostgres(context), obtainRabbitmq(context)])
-  const inOrder = async (list: typeof postgres.running) => {
-    for (const running of list) await start(running)
-  }
-  await Promise.all([inOrder(postgres.running), inOrder(rabbitmq.running)])
+  await Promise.all([startInOrder(postgres.running), startInOrder(rabbitmq.running)])
   say(`Postgres and RabbitMQ are up for the tests (${((Date.now() - startedAt) / 1000).toFixed(1)} s)`)
   return {
     TEST_POSTGRES_ADMIN_URL: postgres.adminUrl.href,

@@ -1,0 +1,323 @@
+import { type Message, type MessageDefinition, send } from '@holdfast/contracts/message'
+import { ConfirmSeats, ReacquireSeats, ReleaseSeats } from '@holdfast/contracts/messages/inventory'
+import {
+  type Capture,
+  ClosePayment,
+  type PaymentProgressed,
+  type PaymentRefunded,
+  RefundPayment,
+  type StripeStatus,
+} from '@holdfast/contracts/messages/payment'
+import type { Outcome, PaymentStatus } from '@holdfast/contracts/values'
+import { type CloseReason, endOf, isOver, isPaidBy, type Reservation } from './reservation.ts'
+
+/**
+ * The saga, from the hold to the end, as sentences: when this happens to a reservation in that state, it becomes this.
+ * What has then to be told to inventory and payment follows from the state itself (`outstanding`), so a command that got
+ * lost can be said again at any time by anyone who reads the row. Pure: no clock, no random, no database.
+ */
+export interface Step {
+  readonly reservation: Reservation
+  /** What the timeline says of it; a step without an event is one in which nothing happened. */
+  readonly event?: string
+  readonly details?: Record<string, unknown>
+}
+
+type Body<Definition extends MessageDefinition> = Message<Definition>['body']
+
+const stay = (reservation: Reservation): Step => ({ reservation })
+
+// --- The guest -------------------------------------------------------------------------------------------------------
+
+/** The intention to pay, written down before payment is asked. The status stays: nothing has happened yet. */
+export function whenConversionStarted(reservation: Reservation, now: Date): Step {
+  const attempt = reservation.attempt + 1
+  return {
+    reservation: { ...reservation, attempt, payment: 'opening', convertedAt: now, pollRound: 0 },
+    event: 'conversion_started',
+    details: { attempt },
+  }
+}
+
+/** There is nothing to pay. */
+export function whenFreeOfCharge(reservation: Reservation, reference: string): Step {
+  return {
+    reservation: { ...confirm(reservation, reference), paymentStatus: 'paid' },
+    event: 'confirmed_free_of_charge',
+  }
+}
+
+/** Payment has an intent for the guest to pay. */
+export function whenPaymentOpened(
+  reservation: Reservation,
+  opened: { paymentIntentId: string; stripeStatus: StripeStatus; revision: number },
+): Step {
+  if (!awaitsPayment(reservation)) return stay(reservation)
+  const { paymentIntentId, stripeStatus, revision } = opened
+  const isNews = revision >= reservation.paymentRevision
+  return {
+    reservation: {
+      ...reservation,
+      status: 'pending',
+      payment: 'open',
+      paymentIntentId,
+      paymentStatus: isNews ? paymentStatusOf(stripeStatus) : reservation.paymentStatus,
+      paymentRevision: Math.max(revision, reservation.paymentRevision),
+    },
+    event: 'payment_opened',
+    details: { paymentIntentId, stripeStatus },
+  }
+}
+
+/** The card was declined. The hold is kept, and its timer runs on. */
+export function whenPaymentDeclined(
+  reservation: Reservation,
+  declined: { paymentIntentId: string; declineCode: string; revision: number },
+): Step {
+  if (!awaitsPayment(reservation)) return stay(reservation)
+  const { paymentIntentId, declineCode, revision } = declined
+  return {
+    reservation: {
+      ...reservation,
+      status: 'pending',
+      payment: 'open',
+      paymentIntentId,
+      paymentStatus: 'failed',
+      paymentRevision: Math.max(revision, reservation.paymentRevision),
+    },
+    event: 'payment_declined',
+    details: { paymentIntentId, declineCode },
+  }
+}
+
+/** The guest gives the hold back. Where money may be under way, the payment is closed first. */
+export function whenReleased(reservation: Reservation, now: Date): Step {
+  if (reservation.payment === 'none')
+    return { reservation: { ...reservation, status: 'cancelled', seats: 'releasing' }, event: 'released' }
+  return closePayment(reservation, 'released', now)
+}
+
+// --- The clock -------------------------------------------------------------------------------------------------------
+
+/** The time of the hold may be up. Early is ignored, late is harmless. */
+export function whenDue(reservation: Reservation, now: Date, closeDeadlineMs: number): Step {
+  switch (reservation.status) {
+    case 'held':
+    case 'pending':
+      if (hasWaitedTooLong(reservation, now, closeDeadlineMs)) return abandonClosing(reservation)
+      if (!isOver(reservation, now)) return stay(reservation)
+      if (reservation.payment === 'none')
+        return { reservation: { ...reservation, status: 'expired', seats: 'releasing' }, event: 'expired' }
+      // The fence: seats go to nobody else before their intent can no longer be paid.
+      return closePayment(reservation, 'expired', now)
+    case 'confirmed':
+    case 'expired':
+    case 'cancelled':
+      return stay(reservation)
+  }
+}
+
+function closePayment(reservation: Reservation, reason: CloseReason, now: Date): Step {
+  if (reservation.payment === 'closing') return stay(reservation)
+  return {
+    reservation: { ...reservation, payment: 'closing', closeReason: reason, closingSince: now },
+    event: 'payment_closing',
+    details: { reason },
+  }
+}
+
+const hasWaitedTooLong = ({ payment, closingSince }: Reservation, now: Date, deadlineMs: number) =>
+  payment === 'closing' && closingSince !== null && now.getTime() >= closingSince.getTime() + deadlineMs
+
+/** Stripe has not answered for too long: the seats go free. Should money come after all, the late-payment rule decides. */
+function abandonClosing(reservation: Reservation): Step {
+  return { reservation: end(reservation), event: 'closing_abandoned' }
+}
+
+// --- Payment ---------------------------------------------------------------------------------------------------------
+
+/** No intent can be paid any more, and none was. */
+export function whenPaymentClosed(reservation: Reservation): Step {
+  if (reservation.payment !== 'closing') return stay(reservation)
+  const closed: Reservation = { ...reservation, payment: 'closed' }
+  switch (reservation.status) {
+    case 'held':
+    case 'pending':
+      return { reservation: end(closed), event: 'payment_closed' }
+    case 'expired':
+    case 'cancelled':
+      return { reservation: closed, event: 'payment_closed' }
+    case 'confirmed':
+      return stay(reservation)
+  }
+}
+
+/** Money came in. Where it comes too late, the seats are taken again if they are free; else it goes back. */
+export function whenPaymentCaptured(reservation: Reservation, capture: Capture, reference: string): Step {
+  if (isPaidBy(reservation, capture)) return stay(reservation)
+  if (reservation.payment === 'captured') return returnMoney(reservation, capture, 'duplicate')
+  const { paymentIntentId, paymentId, chargeId, amountMinor: capturedMinor } = capture
+  const received = { paymentIntentId, paymentId, chargeId, capturedMinor }
+  const paid: Reservation = { ...reservation, ...received, payment: 'captured', paymentStatus: 'paid' }
+  switch (reservation.status) {
+    case 'held':
+    case 'pending':
+      return { reservation: confirm(paid, reference), event: 'payment_captured', details: { paymentIntentId } }
+    case 'expired':
+      // Seats that are just being given back are taken again after that: one order to inventory at a time.
+      return {
+        reservation: reservation.seats === 'released' ? { ...paid, seats: 'reacquiring' } : paid,
+        event: 'payment_captured_late',
+        details: { paymentIntentId },
+      }
+    case 'cancelled':
+      // The guest gave the seats back: not wanted any more, even if they are free.
+      return returnMoney(paid, capture, 'late')
+    case 'confirmed':
+      // Free of charge, and paid all the same.
+      return returnMoney(reservation, capture, 'duplicate')
+  }
+}
+
+function returnMoney(
+  reservation: Reservation,
+  { paymentIntentId }: { paymentIntentId: string },
+  reason: 'late' | 'duplicate',
+): Step {
+  const isUnderWay = [...reservation.refundsDue, ...reservation.refunds].some(
+    (known) => known.paymentIntentId === paymentIntentId,
+  )
+  if (isUnderWay) return stay(reservation)
+  return {
+    reservation: { ...reservation, refundsDue: [...reservation.refundsDue, { paymentIntentId, reason }] },
+    event: reason === 'duplicate' ? 'payment_captured_twice' : 'payment_captured_late',
+    details: { paymentIntentId },
+  }
+}
+
+/** An attempt moved without being paid. What is older than what we know says nothing new. */
+export function whenPaymentProgressed(reservation: Reservation, progress: Body<typeof PaymentProgressed>): Step {
+  if (!awaitsPayment(reservation) || progress.revision <= reservation.paymentRevision) return stay(reservation)
+  const { paymentIntentId, status: paymentStatus, revision: paymentRevision, declineCode } = progress
+  return {
+    reservation: { ...reservation, status: 'pending', payment: 'open', paymentIntentId, paymentStatus, paymentRevision },
+    event: `payment_${paymentStatus}`,
+    details: { paymentIntentId, ...(declineCode !== null && { declineCode }) },
+  }
+}
+
+const causes = {
+  late: 'late_payment_refunded',
+  duplicate: 'duplicate_payment_refunded',
+  mismatch: 'mismatch_refunded',
+  external: null,
+} as const satisfies Record<string, Outcome | null>
+
+/** Money went back. The reservation keeps its status and its seats. */
+export function whenPaymentRefunded(reservation: Reservation, refunded: Body<typeof PaymentRefunded>): Step {
+  const { paymentIntentId, refund, cause, amountRefundedMinor, capturedMinor } = refunded
+  if (reservation.refunds.some((known) => known.refundId === refund.refundId)) return stay(reservation)
+  const isThePayment = isPaidBy(reservation, { paymentIntentId })
+  const refundedStatus = amountRefundedMinor >= capturedMinor ? 'refunded' : 'partially_refunded'
+  return {
+    reservation: {
+      ...reservation,
+      refunds: [...reservation.refunds, { ...refund, paymentIntentId }],
+      refundsDue: reservation.refundsDue.filter((due) => due.paymentIntentId !== paymentIntentId || cause === 'external'),
+      // Refunds may be heard in any order: once all of it is back, no older one makes it partial again.
+      paymentStatus: isThePayment && reservation.paymentStatus !== 'refunded' ? refundedStatus : reservation.paymentStatus,
+      outcome: causes[cause] ?? reservation.outcome,
+    },
+    event: 'payment_refunded',
+    details: { paymentIntentId, refundId: refund.refundId, amount: refund.amount, cause },
+  }
+}
+
+// --- The seats -------------------------------------------------------------------------------------------------------
+
+export function whenSeatsConfirmed(reservation: Reservation): Step {
+  if (reservation.seats !== 'confirming') return stay(reservation)
+  return { reservation: { ...reservation, seats: 'booked' }, event: 'seats_confirmed' }
+}
+
+export function whenSeatsReleased(reservation: Reservation): Step {
+  if (reservation.seats !== 'releasing') return stay(reservation)
+  const released: Reservation = { ...reservation, seats: 'released' }
+  // The money came while they were being given back.
+  const wasPaidLate = released.status === 'expired' && released.payment === 'captured'
+  return { reservation: wasPaidLate ? { ...released, seats: 'reacquiring' } : released, event: 'seats_released' }
+}
+
+export function whenSeatsReacquired(reservation: Reservation, reference: string): Step {
+  if (reservation.seats !== 'reacquiring') return stay(reservation)
+  return {
+    reservation: { ...confirm(reservation, reference), seats: 'booked', outcome: 'late_payment_confirmed' },
+    event: 'seats_reacquired',
+  }
+}
+
+/** They are gone. The money goes back. */
+export function whenSeatsRefused(reservation: Reservation): Step {
+  if (reservation.seats !== 'reacquiring' || reservation.paymentIntentId === null) return stay(reservation)
+  const { paymentIntentId } = reservation
+  const refundsDue = [...reservation.refundsDue, { paymentIntentId, reason: 'late' as const }]
+  return { reservation: { ...reservation, seats: 'released', refundsDue }, event: 'seats_refused' }
+}
+
+// --- What follows ----------------------------------------------------------------------------------------------------
+
+const confirm = (reservation: Reservation, reservationReference: string): Reservation => ({
+  ...reservation,
+  status: 'confirmed',
+  seats: 'confirming',
+  reservationReference,
+})
+
+const end = (reservation: Reservation): Reservation => ({
+  ...reservation,
+  status: endOf(reservation.closeReason ?? 'expired'),
+  seats: 'releasing',
+})
+
+const awaitsPayment = ({ status, payment }: Reservation) =>
+  (status === 'held' || status === 'pending') && (payment === 'opening' || payment === 'open')
+
+/** The commands that this reservation waits for an answer to. */
+export function outstanding(reservation: Reservation): Message[] {
+  const { id: reservationId, experienceId, timeSlotId, numberOfGuests: guests, closeReason } = reservation
+  return [
+    ...(reservation.seats === 'confirming' ? [send(ConfirmSeats, { reservationId })] : []),
+    ...(reservation.seats === 'releasing' ? [send(ReleaseSeats, { reservationId })] : []),
+    ...(reservation.seats === 'reacquiring'
+      ? [send(ReacquireSeats, { reservationId, experienceId, timeSlotId, guests })]
+      : []),
+    ...(reservation.payment === 'closing'
+      ? [send(ClosePayment, { reservationId, reason: closeReason ?? 'expired' })]
+      : []),
+    ...reservation.refundsDue.map((due) => send(RefundPayment, { reservationId, ...due })),
+  ]
+}
+
+/** What a step adds to that: what has to be said now. */
+export function newlyOutstanding(before: Reservation, after: Reservation): Message[] {
+  const known = new Set(outstanding(before).map(nameOf))
+  return outstanding(after).filter((message) => !known.has(nameOf(message)))
+}
+
+const nameOf = ({ definition, body }: Message) => `${definition.name}:${definition.key(body as never)}`
+
+function paymentStatusOf(stripeStatus: StripeStatus): PaymentStatus {
+  switch (stripeStatus) {
+    case 'requires_payment_method':
+    case 'requires_confirmation':
+    case 'canceled':
+    case 'unknown':
+      return 'unpaid'
+    case 'requires_action':
+      return 'requires_action'
+    case 'processing':
+    case 'requires_capture':
+    case 'succeeded':
+      return 'processing'
+  }
+}

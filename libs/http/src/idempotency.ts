@@ -41,7 +41,7 @@ const take = statement<{ id: string; recovery: unknown }>(
      where k.status is null and k.locked_until < now() and k.request_hash = excluded.request_hash
    returning id, recovery`,
 )
-const look = statement<{ requestHash: Buffer; status: number | null; body: unknown }>(
+const look = statement<StoredRow>(
   'idempotency.look',
   'select request_hash as "requestHash", status, body from idempotency_key where id = $1',
 )
@@ -92,10 +92,21 @@ export async function beginIdempotent(database: Database, key: IdempotencyKey): 
   }
 }
 
+/** What is on record for a key, as a statement of one's own may have read it. */
+export interface StoredRow {
+  readonly requestHash: Buffer
+  readonly status: number | null
+  readonly body: unknown
+}
+
 /** The answer that is on record; throws `IDEMPOTENCY_KEY_REUSED` when the key belongs to another request. */
 export async function storedAnswer(queries: Queries, key: IdempotencyKey): Promise<StoredAnswer | undefined> {
   const row = await queries.maybeOne(look, [key.id])
-  if (!row) return undefined
+  return row && answerIn(row, key)
+}
+
+/** The answer in a row; throws `IDEMPOTENCY_KEY_REUSED` when it belongs to another request. */
+export function answerIn(row: StoredRow, key: IdempotencyKey): StoredAnswer | undefined {
   if (!row.requestHash.equals(key.requestHash)) throw new DomainError('IDEMPOTENCY_KEY_REUSED')
   return row.status === null ? undefined : { status: row.status, body: row.body }
 }

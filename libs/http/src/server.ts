@@ -34,9 +34,11 @@ export interface Call<R extends Route> {
   readonly body: Parsed<R['body']>
   /** There when the client sent a key. A handler with an effect stores its answer in the effect's transaction. */
   readonly key: IdempotencyKey | undefined
+  /** What an earlier run with this key, which died, had noted down (`noteRecovery`). */
+  readonly recovery: unknown
   readonly request: FastifyRequest
 }
-type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
+type Parsed<S> = NonNullable<S> extends z.ZodType ? z.output<NonNullable<S>> : undefined
 
 /** An answer that was stored earlier, to be replayed as it is. */
 export class Replay {
@@ -170,10 +172,9 @@ export function router(app: FastifyInstance, parts: { verifier: Verifier; databa
         },
         handler: async (request, reply) => {
           const key = request.idempotencyKey
-          const call = callOf<R>(request)
-          const run = () => handle(call)
-          const result =
-            key && options.idempotency !== 'own' ? await runOnce(parts.database, key, route, run) : await run()
+          const run = (recovery: unknown) => handle(callOf<R>(request, recovery))
+          const once = key !== undefined && options.idempotency !== 'own'
+          const result = once ? await runOnce(parts.database, key, route, run) : await run(null)
           return send(reply, route, result)
         },
       })
@@ -190,13 +191,14 @@ function schemaOf(route: Route) {
   }
 }
 
-function callOf<R extends Route>(request: FastifyRequest): Call<R> {
+function callOf<R extends Route>(request: FastifyRequest, recovery: unknown): Call<R> {
   return {
     user: request.user,
     params: request.params as Call<R>['params'],
     query: request.query as Call<R>['query'],
     body: request.body as Call<R>['body'],
     key: request.idempotencyKey,
+    recovery,
     request,
   }
 }
@@ -221,12 +223,12 @@ async function runOnce<Result>(
   database: Database,
   key: IdempotencyKey,
   route: Route,
-  run: () => Promise<Result | Replay>,
+  run: (recovery: unknown) => Promise<Result | Replay>,
 ): Promise<Result | Replay> {
   const begun = await beginIdempotent(database, key)
   if (begun.stored) return new Replay(begun.stored)
   try {
-    const result = await run()
+    const result = await run(begun.recovery)
     if (!(result instanceof Replay)) await storeAnswer(database, key, { status: route.status ?? 200, body: result })
     return result
   } catch (error) {

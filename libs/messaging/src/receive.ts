@@ -140,6 +140,7 @@ export function contextOf(envelope: Envelope) {
     traceparent: childTraceparent(envelope.traceparent),
     causationId: envelope.id,
     reservationId: envelope.correlationid,
+    message: { id: envelope.id, causationId: envelope.causationid },
   }
 }
 

@@ -200,7 +200,14 @@ export function whenPaymentProgressed(reservation: Reservation, progress: Body<t
   if (!awaitsPayment(reservation) || progress.revision <= reservation.paymentRevision) return stay(reservation)
   const { paymentIntentId, status: paymentStatus, revision: paymentRevision, declineCode } = progress
   return {
-    reservation: { ...reservation, status: 'pending', payment: 'open', paymentIntentId, paymentStatus, paymentRevision },
+    reservation: {
+      ...reservation,
+      status: 'pending',
+      payment: 'open',
+      paymentIntentId,
+      paymentStatus,
+      paymentRevision,
+    },
     event: `payment_${paymentStatus}`,
     details: { paymentIntentId, ...(declineCode !== null && { declineCode }) },
   }
@@ -223,9 +230,12 @@ export function whenPaymentRefunded(reservation: Reservation, refunded: Body<typ
     reservation: {
       ...reservation,
       refunds: [...reservation.refunds, { ...refund, paymentIntentId }],
-      refundsDue: reservation.refundsDue.filter((due) => due.paymentIntentId !== paymentIntentId || cause === 'external'),
+      refundsDue: reservation.refundsDue.filter(
+        (due) => due.paymentIntentId !== paymentIntentId || cause === 'external',
+      ),
       // Refunds may be heard in any order: once all of it is back, no older one makes it partial again.
-      paymentStatus: isThePayment && reservation.paymentStatus !== 'refunded' ? refundedStatus : reservation.paymentStatus,
+      paymentStatus:
+        isThePayment && reservation.paymentStatus !== 'refunded' ? refundedStatus : reservation.paymentStatus,
       outcome: causes[cause] ?? reservation.outcome,
     },
     event: 'payment_refunded',

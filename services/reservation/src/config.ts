@@ -1,4 +1,4 @@
-import { count, flag, refuseInProduction, seconds } from '@holdfast/runtime/config'
+import { count, refuseInProduction, seconds } from '@holdfast/runtime/config'
 import { serviceSettings } from '@holdfast/service/service'
 import { z } from 'zod'
 
@@ -20,7 +20,6 @@ export const settings = z
       .pipe(z.array(z.number().positive()).max(20)),
     /** Holds one user may have at the same time on one time slot: nobody can hoard a slot without paying. */
     MAX_ACTIVE_HOLDS_PER_SLOT: count(1_000),
-    SWEEP_ENABLED: flag(true),
   })
   .superRefine(refuseInProduction('COGNITO_JWKS_ORIGIN'))
 

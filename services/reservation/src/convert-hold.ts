@@ -24,7 +24,7 @@ import type { WakeSettings } from './wake.ts'
  */
 
 type Answer = z.input<typeof route.reply>
-type Opened = z.infer<typeof OpenPayment.reply>
+type Opened = Exclude<z.infer<typeof OpenPayment.reply>, { outcome: 'unavailable' }>
 /** What a retry of the same request has to know: the attempt it had started. */
 const Recovery = z.object({ attempt: z.int() }).nullable().catch(null)
 
@@ -43,6 +43,8 @@ export function convertHold({ messaging }: Pick<Parts, 'messaging'>, wake: WakeS
       savePaymentMethod: call.body.savePaymentMethod ?? false,
       description: `${reservation.experience.title}, ${reservation.numberOfGuests} guests`,
     })
+    // Nothing is stored of this: the same key may be retried.
+    if (opened.outcome === 'unavailable') throw new Unavailable(opened.reason)
     const { answer, error } = await record(call, reservation.id, opened)
     if (error) throw error
     return answer
@@ -117,13 +119,10 @@ function stepOf(reservation: Seen, opened: Opened): Step {
     case 'method_not_found':
     case 'closed':
       return { reservation }
-    case 'unavailable':
-      // Thrown, so that nothing is stored and the same key may be retried.
-      throw new Unavailable(opened.reason)
   }
 }
 
-function resultOf(reservation: Reservation, opened: Exclude<Opened, { outcome: 'never' }>) {
+function resultOf(reservation: Reservation, opened: Opened) {
   switch (opened.outcome) {
     case 'open':
       return { answer: answerWith(reservation, opened.clientSecret, opened.requiresAction, opened.paymentIntentId) }
@@ -137,8 +136,6 @@ function resultOf(reservation: Reservation, opened: Exclude<Opened, { outcome: '
       return { error: new DomainError('PAYMENT_METHOD_NOT_FOUND') }
     case 'closed':
       return { error: new DomainError(reservation.closeReason === 'released' ? 'INVALID_HOLD_STATUS' : 'HOLD_EXPIRED') }
-    case 'unavailable':
-      throw new Unavailable(opened.reason)
   }
 }
 

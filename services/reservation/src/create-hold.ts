@@ -43,7 +43,7 @@ export function createHold({ database, messaging, maxActiveHoldsPerSlot }: Deps)
     const { key } = call
     if (!key) throw new DomainError('IDEMPOTENCY_KEY_REQUIRED')
     const first = running.get(key.id)
-    if (first) {
+    if (first !== undefined) {
       const ended = await Promise.race([first.then(() => true), sleep(waitMs, false)])
       if (!ended) throw new DomainError('IDEMPOTENCY_KEY_IN_USE')
     }

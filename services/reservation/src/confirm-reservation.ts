@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DomainError, Unavailable } from '@holdfast/contracts/errors'
+import { type Capture, SettlePayment } from '@holdfast/contracts/messages/payment'
+import type { confirmReservation as route } from '@holdfast/contracts/routes/reservations'
+import type { Call } from '@holdfast/http/server'
+import type { Parts } from '@holdfast/service/service'
+import type { z } from 'zod'
+import { whenPaymentCaptured } from './booking-saga.ts'
+import { newReference } from './reference.ts'
+import { isOver, type Reservation } from './reservation.ts'
+import { advance, findReservation, type Seen } from './store.ts'
+import type { WakeSettings } from './wake.ts'
+
+/** The client says that it has paid: Stripe is asked, and what it says goes the same way as its webhook would. */
+
+type Answer = z.input<typeof route.reply>
+
+/** How long a request waits for seats that were paid late to be taken again. */
+const lateMs = 3_000
+const pollMs = 25
+
+export function confirmReservation({ messaging, database }: Pick<Parts, 'messaging' | 'database'>, wake: WakeSettings) {
+  return async ({ body, user }: Call<typeof route>): Promise<Answer> => {
+    const { reservationId, paymentIntentId } = body
+    const reservation = await findReservation(database, reservationId, user.id)
+    if (!reservation) throw new DomainError('RESERVATION_NOT_FOUND')
+    const known = confirmedBy(reservation, paymentIntentId)
+    if (known) return known
+    assertConverted(reservation)
+
+    const capture = await settle(reservation, paymentIntentId)
+    const paid = await messaging.transact((tx) =>
+      advance(tx, reservationId, wake, (before) => whenPaymentCaptured(before, capture, newReference())),
+    )
+    const decided = paid.status === 'expired' ? await whenLateIsDecided(paid) : paid
+    const answer = confirmedBy(decided, paymentIntentId)
+    if (answer) return answer
+    if (decided.status === 'confirmed')
+      throw new DomainError('PAYMENT_PROCESSING_FAILED', { reason: 'already_paid_with_another_intent' })
+    throw new DomainError('HOLD_EXPIRED', { outcome: decided.outcome })
+  }
+
+  async function settle(reservation: Seen, paymentIntentId: string): Promise<Capture> {
+    const reply = await messaging.ask(SettlePayment, { reservationId: reservation.id, paymentIntentId })
+    switch (reply.outcome) {
+      case 'captured':
+        return reply.capture
+      case 'rejected':
+        throw new DomainError('PAYMENT_PROCESSING_FAILED', { reason: reply.reason })
+      case 'not_paid':
+        if (reservation.status === 'expired' || isOver(reservation, reservation.now))
+          throw new DomainError('HOLD_EXPIRED')
+        throw new DomainError(
+          'PAYMENT_PROCESSING_FAILED',
+          { stripeStatus: reply.stripeStatus },
+          'The payment is not complete',
+        )
+      case 'unavailable':
+        throw new Unavailable(reply.reason)
+    }
+  }
+
+  /** Paid after the seats were given back: inventory says whether they are still free. */
+  async function whenLateIsDecided(reservation: Seen): Promise<Seen> {
+    const deadline = Date.now() + lateMs
+    let seen = reservation
+    while (seen.seats !== 'booked' && seen.refundsDue.length === 0 && seen.outcome === null && Date.now() < deadline) {
+      await sleep(pollMs)
+      seen = (await findReservation(database, reservation.id, reservation.userId)) ?? seen
+    }
+    return seen
+  }
+}
+
+function confirmedBy(reservation: Reservation, paymentIntentId: string): Answer | undefined {
+  const { id, status, paymentStatus, reservationReference, paymentId, chargeId } = reservation
+  if (status !== 'confirmed' || reservation.paymentIntentId !== paymentIntentId) return undefined
+  if (!reservationReference || !paymentId || !chargeId) return undefined
+  return {
+    reservation: { id, status, paymentStatus, reservationReference },
+    payment: { paymentId, status: 'captured', chargeId },
+  }
+}
+
+/** There is something to confirm only once payment was asked for an intent. */
+function assertConverted(reservation: Seen): void {
+  if (reservation.payment !== 'none') return
+  const isExpired =
+    reservation.status === 'expired' || (reservation.status === 'held' && isOver(reservation, reservation.now))
+  throw new DomainError(isExpired ? 'HOLD_EXPIRED' : 'INVALID_HOLD_STATUS')
+}

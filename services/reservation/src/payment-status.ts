@@ -1,0 +1,74 @@
+import { DomainError, Unavailable } from '@holdfast/contracts/errors'
+import { ReadPayment, type StripeStatus } from '@holdfast/contracts/messages/payment'
+import type { getPaymentStatus as route } from '@holdfast/contracts/routes/reservations'
+import type { Call } from '@holdfast/http/server'
+import type { Parts } from '@holdfast/service/service'
+import type { z } from 'zod'
+import { whenPaymentCaptured } from './booking-saga.ts'
+import { newReference } from './reference.ts'
+import { isPaidBy, type Reservation, seenAt } from './reservation.ts'
+import { advance, findReservation, type Seen } from './store.ts'
+import type { WakeSettings } from './wake.ts'
+
+/** Where the payment stands, read through to Stripe; and if Stripe knows of a payment that we have missed, it moves on. */
+
+type Answer = z.input<typeof route.reply>
+type Payment = NonNullable<z.infer<typeof ReadPayment.reply>['payment']>
+
+export function paymentStatus(parts: Pick<Parts, 'messaging' | 'database' | 'logger'>, wake: WakeSettings) {
+  const { messaging, database, logger } = parts
+
+  return async ({ params, user }: Call<typeof route>): Promise<Answer> => {
+    const reservation = await findReservation(database, params.id, user.id)
+    if (!reservation) throw new DomainError('RESERVATION_NOT_FOUND')
+    const payment = reservation.payment === 'none' ? null : await read(reservation)
+    const healed = payment ? await heal(reservation, payment) : reservation
+    return { success: true, data: { ...statusOf(healed), ...intentOf(healed, payment) } }
+  }
+
+  /** Null when payment is away: then what is stored here has to do. */
+  async function read({ id: reservationId }: Reservation): Promise<Payment | null> {
+    try {
+      return (await messaging.ask(ReadPayment, { reservationId })).payment
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      logger.warn({ err: error, reservationId }, 'the payment could not be read; answering with what is stored')
+      return null
+    }
+  }
+
+  async function heal(reservation: Seen, { captures }: Payment): Promise<Seen> {
+    let seen = reservation
+    const missed = captures.filter((capture) => !isPaidBy(reservation, capture))
+    for (const capture of missed)
+      seen = await messaging.transact((tx) =>
+        advance(tx, reservation.id, wake, (before) => whenPaymentCaptured(before, capture, newReference())),
+      )
+    return seen
+  }
+}
+
+function statusOf(reservation: Seen) {
+  const { status, paymentStatus } = seenAt(reservation, reservation.now)
+  return { reservationStatus: status, paymentStatus, outcome: reservation.outcome }
+}
+
+/** What Stripe says, as it is now or else as it was last heard. */
+function intentOf(reservation: Reservation, payment: Payment | null) {
+  const refunds = payment ? payment.refunds : [...reservation.refunds]
+  return {
+    paymentIntentId: payment?.paymentIntentId ?? reservation.paymentIntentId,
+    stripeStatus: payment ? payment.stripeStatus : lastKnown(reservation),
+    requiresAction: payment ? payment.requiresAction : reservation.paymentStatus === 'requires_action',
+    actionType: payment?.actionType ?? null,
+    amountRefunded: refunds.reduce((sum, refund) => sum + refund.amount, 0),
+    refunds,
+  }
+}
+
+function lastKnown({ payment, paymentStatus }: Reservation): StripeStatus | null {
+  if (payment === 'none' || payment === 'opening') return null
+  if (payment === 'captured') return 'succeeded'
+  if (payment === 'closed') return 'canceled'
+  return paymentStatus === 'requires_action' ? 'requires_action' : 'requires_payment_method'
+}

@@ -38,6 +38,7 @@ const WebhooksBody = z
   .partial()
 
 const AuthenticateBody = z.strictObject({ outcome: z.enum(['succeed', 'fail']) })
+const EventsQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(20_000).default(1_000) })
 const NoBody = z.strictObject({})
 
 /** What tests do to this stand-in that no customer of Stripe can. No keys: only this machine may ask. */
@@ -64,9 +65,11 @@ export function registerControl(app: FastifyInstance, emulator: Emulator): void 
     NoBody.parse(request.body ?? {})
     return { released: webhooks.release() }
   })
-  app.get('/events', async () => ({
-    data: [...store.newestFirst('event')].map((event) => withDeliveries(emulator, event)),
-  }))
+  app.get('/events', async (request) => {
+    const { limit } = EventsQuery.parse(request.query)
+    const newest = [...store.newestFirst('event')].slice(0, limit)
+    return { data: newest.map((event) => withDeliveries(emulator, event)) }
+  })
   app.post('/events/:id/resend', async (request) => {
     const event = fromPath(store, 'event', idIn(request))
     webhooks.resend(event)

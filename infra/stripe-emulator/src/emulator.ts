@@ -23,8 +23,10 @@ export async function startStripeEmulator(
   const settings = { ...defaultSettings, ...given }
   const store = openStore(settings.data === undefined ? noJournal : openJournal(settings.data))
   const webhooks = createWebhooks(store, { url: settings.webhook.url, ...settings.webhook })
+  const stopping = new AbortController()
   const app = buildServer({
     settings,
+    stopping: stopping.signal,
     store,
     webhooks,
     faults: createFaults(),
@@ -32,6 +34,7 @@ export async function startStripeEmulator(
     requests: createRequestLog(),
   })
   const close = async () => {
+    stopping.abort()
     await app.close()
     webhooks.close()
     store.close()

@@ -13,4 +13,6 @@ export interface Emulator {
   idempotency: Idempotency
   requests: RequestLog
   webhooks: Webhooks
+  /** Aborted when the emulator stops: nobody waits out a delay then. */
+  stopping: AbortSignal
 }

@@ -81,7 +81,7 @@ async function answer(
   const replayed = key ? idempotency.claim(key, claim.endpoint, claim.fingerprint, new Date()) : null
   try {
     const delay = faults.take(operation.name, 'delay')
-    if (delay) await sleep(delay.delayMs)
+    if (delay) await sleep(delay.delayMs, undefined, { signal: emulator.stopping }).catch(() => {})
     const params = checkParameters(form, operation.fields)
     context.entry.params = withoutSecrets(params)
     const served: Served = replayed

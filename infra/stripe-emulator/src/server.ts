@@ -1,4 +1,4 @@
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import fastify, { type FastifyError, type FastifyInstance, LogController } from 'fastify'
 import { registerControl } from './control.ts'
 import { errors } from './errors.ts'
 import { operations } from './operations.ts'
@@ -12,15 +12,18 @@ export function buildServer(emulator: Emulator): FastifyInstance {
   const app = fastify({
     logger: { level: emulator.settings.logLevel },
     // One line a request would say little, and queries may hold client secrets; GET /_emulator/requests tells more.
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     forceCloseConnections: 'idle',
   })
   const refuse = (known = errors.apiError()) => ({ error: known.body })
 
   app.setNotFoundHandler((request, reply) => {
-    const { method, url } = request
-    return reply.code(404).send(refuse(errors.unknownUrl(method, url.split('?')[0] ?? '')))
+    const { method } = request
+    const path = request.url.split('?')[0] ?? ''
+    const at = new Date().toISOString()
+    emulator.requests.begin({ at, operation: null, method, path, idempotencyKey: null, params: {}, status: 404 })
+    return reply.code(404).send(refuse(errors.unknownUrl(method, path)))
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error.statusCode === 413) return reply.code(413).send(refuse(errors.tooLarge()))

@@ -49,7 +49,7 @@ export function openStore(journal: Journal): Store {
       const result = work({
         get: <K extends Kind>(kind: K, id: string) =>
           (changes.get(`${kind} ${id}`)?.[1] as Tables[K] | undefined) ?? reader.get(kind, id),
-        newestFirst: reader.newestFirst,
+        newestFirst: (kind, where) => withChanges(kind, where, changes, reader),
         put: (kind, row) => {
           changes.set(`${kind} ${(row as { id: string }).id}`, [kind, row] as Row)
         },
@@ -63,6 +63,22 @@ export function openStore(journal: Journal): Store {
     },
     close: () => journal.close(),
   }
+}
+
+/** A list as the transaction has made it so far: its own rows first. */
+function withChanges<K extends Kind>(
+  kind: K,
+  where: { member: string; value: string } | undefined,
+  changes: Map<string, Row>,
+  reader: Reader,
+): Iterable<Tables[K]> {
+  const committed = reader.newestFirst(kind, where)
+  const mine = [...changes.values()].filter(([changed]) => changed === kind).map(([, row]) => row as Tables[K])
+  if (mine.length === 0) return committed
+  const isMine = new Set(mine.map((row) => (row as { id: string }).id))
+  const matches = (row: Tables[K]) =>
+    where === undefined || (row as unknown as Record<string, unknown>)[where.member] === where.value
+  return [...mine.filter(matches).reverse(), ...[...committed].filter((row) => !isMine.has((row as { id: string }).id))]
 }
 
 function putRow(table: Table, kind: Kind, row: { id: string }, sequence: { last: number }): void {

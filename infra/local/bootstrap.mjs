@@ -111,12 +111,23 @@ function node24() {
 function handOver(node, nodeArgs) {
   const child = spawn(node, nodeArgs, { stdio: 'inherit', cwd: root })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  if (process.env.npm_lifecycle_event) watchParent(() => child.kill('SIGTERM'))
   child.on('error', (error) => fail(`${node} could not be run: ${error.message}`))
   child.on('exit', (code, signal) => {
     if (!signal) process.exit(code ?? 1)
     process.removeAllListeners(signal)
     process.kill(process.pid, signal)
   })
+}
+
+/** npm passes signals on (to us: the scripts say `exec`), but nobody can pass on a kill -9. */
+function watchParent(orphaned) {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    orphaned()
+  }, 200)
 }
 
 function fail(message) {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Home } from './home.ts'
 import { readJson, writeAtomically } from './home.ts'
@@ -9,11 +10,14 @@ import { end, identify, isAlive, type ProcessIdentity } from './process-identity
 interface Run {
   runner: ProcessIdentity
   processes: Record<string, ProcessIdentity>
+  /** Somebody who wants the home need only wait a little. */
+  stopping?: boolean
 }
 
 export interface RunRecord {
   add(name: string, pid: number): void
   remove(name: string): void
+  stopping(): void
   close(): void
 }
 
@@ -21,7 +25,7 @@ export class AlreadyRunning extends Error {}
 
 /** Claims the home for this process, after ending whatever a killed predecessor left behind. */
 export async function openRunRecord(home: Home, say: (line: string) => void): Promise<RunRecord> {
-  claim(home)
+  await claim(home, say)
   const left = await endLeftovers(home)
   if (left.length > 0) say(`Ended what an earlier run had left behind: ${left.join(', ')}`)
   const file = home.path('run.json')
@@ -40,6 +44,10 @@ export async function openRunRecord(home: Home, say: (line: string) => void): Pr
     },
     remove(name) {
       delete run.processes[name]
+      write()
+    },
+    stopping() {
+      run.stopping = true
       write()
     },
     close() {
@@ -72,23 +80,39 @@ export async function endLeftovers(home: Home, ofRunner?: number): Promise<strin
   return left.map(([name]) => name)
 }
 
-/** `wx` decides between two that start at the same moment; the identity inside tells a dead claim from a live one. */
-function claim(home: Home): void {
-  const file = home.path('runner.json')
-  for (let attempt = 0; attempt < 3; attempt++) {
+const patienceMs = 45_000
+
+/** Takes the home, once a stack that is being stopped has given it back. */
+async function claim(home: Home, say: (line: string) => void): Promise<void> {
+  const deadline = Date.now() + patienceMs
+  let told = false
+  while (true) {
+    const owner = tryClaim(home.path('runner.json'))
+    if (!owner) return
+    const stopping = readJson<Run>(home.path('run.json'))?.stopping
+    if (!stopping || Date.now() > deadline) {
+      throw new AlreadyRunning(`A stack with the home ${home.dir} is running already (process ${owner.pid}).`)
+    }
+    if (!told) say('Waiting for the stack that is being stopped in this home')
+    told = true
+    await pause(100)
+  }
+}
+
+/** Nothing, if the home is ours now; else whose it is. `wx` decides between two that come at the same moment. */
+function tryClaim(file: string): ProcessIdentity | undefined {
+  const self = JSON.stringify(identify(process.pid))
+  for (let attempt = 0; attempt < 2; attempt++) {
     try {
-      const descriptor = openSync(file, 'wx')
-      writeSync(descriptor, JSON.stringify(identify(process.pid)))
-      closeSync(descriptor)
-      return
+      writeFileSync(file, self, { flag: 'wx' })
+      return undefined
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
     const owner = readJson<ProcessIdentity>(file)
-    if (owner && isAlive(owner)) {
-      throw new AlreadyRunning(`A stack with the home ${home.dir} is running already (process ${owner.pid}).`)
-    }
+    if (owner && isAlive(owner)) return owner
+    // A dead stack's claim.
     rmSync(file, { force: true })
   }
-  throw new AlreadyRunning(`The home ${home.dir} is being claimed by others; try again.`)
+  throw new AlreadyRunning(`${file} is being claimed by others; try again.`)
 }

@@ -59,6 +59,7 @@ export async function openSession(home: Home, options: SessionOptions): Promise<
   }
 
   async function stopAll(): Promise<void> {
+    record.stopping()
     for (const stage of Object.values(stages).reverse()) {
       await Promise.all(started.filter((one) => one.stage === stage).map(({ running }) => running.stop()))
     }

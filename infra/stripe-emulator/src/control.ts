@@ -97,15 +97,15 @@ export function registerControl(app: FastifyInstance, emulator: Emulator): void 
 
 /** Answers with the intent as it then is, even when the card was declined after all: no request to Stripe failed here. */
 function authenticate(
-  { store, webhooks }: Emulator,
+  emulator: Emulator,
   request: FastifyRequest,
   finish: (call: Call, succeeded: boolean) => Answer,
 ): object {
   const { outcome } = AuthenticateBody.parse(request.body)
   const byCustomer = { id: null, idempotency_key: null }
   const execution = { params: {}, path: {}, caller: 'secret', request: byCustomer } as const
-  const { body, events } = execute(store, execution, (call) => finish(call, outcome === 'succeed'))
-  webhooks.dispatch(events)
+  const { body, events } = execute(emulator, execution, (call) => finish(call, outcome === 'succeed'))
+  emulator.webhooks.dispatch(events)
   const answer = JSON.parse(body) as { error?: { payment_intent?: object; setup_intent?: object } }
   return answer.error?.payment_intent ?? answer.error?.setup_intent ?? answer
 }

@@ -22,7 +22,7 @@ export async function startStripeEmulator(
 ): Promise<{ url: string; close: () => Promise<void> }> {
   const settings = { ...defaultSettings, ...given }
   const store = openStore(settings.data === undefined ? noJournal : openJournal(settings.data))
-  const webhooks = createWebhooks(store, { url: settings.webhook.url, ...settings.webhook })
+  const webhooks = createWebhooks(store, settings.webhook)
   const stopping = new AbortController()
   const app = buildServer({
     settings,

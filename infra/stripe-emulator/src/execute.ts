@@ -1,8 +1,9 @@
 import { expandPaths } from './expand.ts'
 import { newId } from './ids.ts'
 import { type Answer, type Call, unixSeconds } from './operation.ts'
+import type { Emulator } from './parts.ts'
 import type { AnswerRow, EventRow } from './rows.ts'
-import type { Store, Transaction } from './store.ts'
+import type { Transaction } from './store.ts'
 
 export interface Execution {
   params: Record<string, unknown>
@@ -23,7 +24,7 @@ export interface Result {
  * kept together or not at all.
  */
 export function execute(
-  store: Store,
+  { store, webhooks }: Pick<Emulator, 'store' | 'webhooks'>,
   execution: Execution,
   run: (call: Call) => Answer,
   answered: (tx: Transaction, answer: { status: number; body: string }) => void = () => {},
@@ -36,7 +37,7 @@ export function execute(
       const data = { object, ...(previous_attributes && { previous_attributes }) }
       const event = { id: newId('event'), type, created: unixSeconds(now), data, request }
       tx.put('event', event)
-      tx.put('delivery', { id: event.id, deliveries: [], pending: true })
+      tx.put('delivery', { id: event.id, deliveries: [], pending: webhooks.owes(type) })
       events.push(event)
     }
     const answer = run({ params, path, caller, tx, now, emit })

@@ -23,7 +23,8 @@ export interface Journal {
 /** For tests, and for anyone who wants nothing on disk. */
 export const noJournal: Journal = { load: () => [], append: () => {}, close: () => {} }
 
-const COMPACT_AT_BYTES = 128 * 1024 * 1024
+/** A snapshot is due when the journal has grown past this, and past the snapshot before. */
+const COMPACT_AT_BYTES = 32 * 1024 * 1024
 const ROWS_PER_TURN = 200
 
 /**
@@ -33,9 +34,12 @@ const ROWS_PER_TURN = 200
  */
 export function openJournal(folder: string, compactAtBytes = COMPACT_AT_BYTES): Journal {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
+  // A snapshot that was being written when the process died.
+  for (const name of readdirSync(folder)) if (name.endsWith('.tmp')) rmSync(join(folder, name))
   let generation = newestGeneration(folder)
   let file = openSync(journalPath(folder, generation), 'a+', 0o600)
   let bytes = endTornLine(file)
+  let snapshotBytes = 0
   let compacting = false
   let closed = false
 
@@ -52,12 +56,13 @@ export function openJournal(folder: string, compactAtBytes = COMPACT_AT_BYTES): 
     closeSync(file)
     file = openSync(journalPath(folder, generation), 'a', 0o600)
     bytes = 0
+    snapshotBytes = 0
     const temporary = join(folder, `snapshot-${generation}.tmp`)
     const snapshot = openSync(temporary, 'w', 0o600)
     const turn = () => {
       const rows = take(all, closed ? 0 : ROWS_PER_TURN)
       if (rows.length > 0) {
-        writeSync(snapshot, `${JSON.stringify(rows)}\n`)
+        snapshotBytes += writeSync(snapshot, `${JSON.stringify(rows)}\n`)
         setImmediate(turn)
         return
       }
@@ -75,7 +80,7 @@ export function openJournal(folder: string, compactAtBytes = COMPACT_AT_BYTES): 
     append: (rows, all) => {
       if (closed) return
       append(rows)
-      if (bytes > compactAtBytes && !compacting) compact(all()[Symbol.iterator]())
+      if (bytes > Math.max(compactAtBytes, snapshotBytes) && !compacting) compact(all()[Symbol.iterator]())
     },
     close: () => {
       if (closed) return

@@ -1,4 +1,3 @@
-import { hash, timingSafeEqual } from 'node:crypto'
 import { errors } from './errors.ts'
 import type { Operation } from './operation.ts'
 
@@ -16,8 +15,8 @@ export function callerOf(
 ): 'secret' | 'publishable' {
   const key = keyFrom(authorization) ?? keyParameter
   if (key === undefined || key === '') throw errors.noKey()
-  if (equal(key, keys.secret)) return 'secret'
-  if (!equal(key, keys.publishable)) throw errors.wrongKey(key)
+  if (key === keys.secret) return 'secret'
+  if (key !== keys.publishable) throw errors.wrongKey(key)
   if (access === 'secret') throw errors.secretKeyRequired()
   return 'publishable'
 }
@@ -29,5 +28,3 @@ function keyFrom(authorization: string | undefined): string | undefined {
   if (scheme?.toLowerCase() === 'basic') return Buffer.from(value, 'base64').toString().split(':')[0]
   return undefined
 }
-
-const equal = (a: string, b: string) => timingSafeEqual(hash('sha256', a, 'buffer'), hash('sha256', b, 'buffer'))

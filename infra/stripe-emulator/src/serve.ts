@@ -105,19 +105,20 @@ interface Checked {
 
 /** Executes, and keeps the answer for the key: refusals of the operation itself too, but none of what came before it. */
 function run(
-  { store, faults, webhooks }: Emulator,
+  emulator: Emulator,
   operation: Operation,
   request: FastifyRequest,
   { id, key, reply }: Context,
   { params, caller, claim }: Checked,
 ): Served {
+  const { store, faults, webhooks } = emulator
   const path = request.params as Record<string, string>
   const execution = { params, path, caller, request: { id, idempotency_key: key ?? null } }
   const original: Record<string, string> = key ? { 'original-request': id } : {}
   const row = (answer: { status: number; body: string }) => answerRow(key ?? '', { ...claim, request: id }, answer)
   try {
     if (faults.take(operation.name, 'error_500')) throw errors.apiError()
-    const result: Result = execute(store, execution, operation.run, (tx, answer) => {
+    const result: Result = execute(emulator, execution, operation.run, (tx, answer) => {
       if (key) tx.put('answer', row(answer))
     })
     // 'close' comes when the answer is out, or its socket gone: either way the events go on their way.

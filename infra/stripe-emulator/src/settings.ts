@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Endpoint } from './webhooks.ts'
 
 const nonEmpty = z.string().min(1)
 
@@ -16,6 +17,10 @@ const Environment = z.object({
     .default('pk_test_holdfast'),
   STRIPE_WEBHOOK_SECRET: nonEmpty.default('whsec_holdfast'),
   STRIPE_WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
+  STRIPE_WEBHOOK_EVENTS: z
+    .string()
+    .regex(/^[a-z_.]+(,[a-z_.]+)*$/, 'must be event types with commas between them')
+    .optional(),
   STRIPE_EMULATOR_DATA: nonEmpty.optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   NODE_ENV: z
@@ -29,7 +34,7 @@ export interface Settings {
   port: number
   host: string
   keys: { secret: string; publishable: string }
-  webhook: { secret: string; url?: string | undefined; retryMs?: number[] | undefined }
+  webhook: Endpoint
   /** A folder for the journal; without one, nothing outlives the process. */
   data?: string | undefined
   logLevel: string
@@ -48,7 +53,11 @@ export function readSettings(environment: Record<string, string | undefined>): S
     port: env.PORT,
     host: env.HOST,
     keys: { secret: env.STRIPE_SECRET_KEY, publishable: env.STRIPE_PUBLISHABLE_KEY },
-    webhook: { secret: env.STRIPE_WEBHOOK_SECRET, url: env.STRIPE_WEBHOOK_URL },
+    webhook: {
+      secret: env.STRIPE_WEBHOOK_SECRET,
+      url: env.STRIPE_WEBHOOK_URL,
+      events: env.STRIPE_WEBHOOK_EVENTS?.split(','),
+    },
     data: env.STRIPE_EMULATOR_DATA,
     logLevel: env.LOG_LEVEL,
   }

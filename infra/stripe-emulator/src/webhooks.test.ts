@@ -115,6 +115,20 @@ describe('an event', () => {
   })
 })
 
+test('an endpoint hears only the types it is subscribed to, and the others owe nothing', async () => {
+  const webhook = { secret, url: endpoint.url, events: ['payment_intent.succeeded'] }
+  const choosy = await emulatorForTest({ webhook })
+  const card = { payment_method: 'pm_card_visa', confirm: true, return_url: 'https://example.com' }
+  await choosy.stripe.paymentIntents.create({ amount: 1000, currency: 'usd', ...card })
+  await heard(1)
+  const { data } = await choosy.stripe.events.list()
+  await choosy.close()
+  expect(endpoint.types()).toEqual(['payment_intent.succeeded'])
+  expect(data.filter(({ type }) => type !== 'payment_intent.succeeded').map((event) => event.pending_webhooks)).toEqual(
+    [0, 0],
+  )
+})
+
 describe('the webhook modes', () => {
   test('hold keeps all back until release', async () => {
     await modes({ hold: true })

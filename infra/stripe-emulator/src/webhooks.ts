@@ -1,6 +1,5 @@
-import { createSender, type Sender } from './deliver.ts'
-import { eventObject } from './events.ts'
-import type { DeliveryRow, EventRow } from './rows.ts'
+import { createDeliveryQueue, type DeliveryQueue, type Job, undelivered } from './delivery-queue.ts'
+import type { EventRow } from './rows.ts'
 import type { Store } from './store.ts'
 
 export interface WebhookModes {
@@ -14,7 +13,19 @@ export interface WebhookModes {
   delayMs: number
 }
 
+export interface Endpoint {
+  secret: string
+  /** Where events go; without it they are only kept. */
+  url?: string | undefined
+  /** The types the endpoint is subscribed to, as Stripe's `enabled_events`; all unless said. */
+  events?: string[] | undefined
+  /** Waits before each further try. */
+  retryMs?: number[] | undefined
+}
+
 export interface Webhooks {
+  /** Whether an event of this type, made now, will be sent. */
+  owes(type: string): boolean
   /** Sends new events, as the modes say. */
   dispatch(events: EventRow[]): void
   setModes(change: Partial<WebhookModes>): WebhookModes
@@ -26,95 +37,32 @@ export interface Webhooks {
   close(): void
 }
 
-interface Job {
-  event: EventRow
-  attempt: number
-}
-
 const QUIET: WebhookModes = { hold: false, duplicate: 0, shuffle: false, drop: [], delayMs: 0 }
-/** Stripe tries for days; a local stack wants to know within seconds, and gives up after two minutes. */
-export const RETRY_MS = [500, 1_000, 2_000, 5_000, 15_000, 30_000, 60_000]
 const SHUFFLE_WINDOW_MS = 50
-const MAX_IN_FLIGHT = 32
-const MAX_DELIVERIES_KEPT = 20
 
-export function createWebhooks(
-  store: Store,
-  endpoint: { url: string | undefined; secret: string; retryMs?: number[] | undefined },
-): Webhooks {
-  const sender: Sender | null = endpoint.url ? createSender(endpoint.url, endpoint.secret) : null
-  const retryMs = endpoint.retryMs ?? RETRY_MS
-  const timers = new Set<NodeJS.Timeout>()
+/** Stands between an event and its delivery: holds, repeats, mixes, drops and delays as told. */
+export function createWebhooks(store: Store, endpoint: Endpoint): Webhooks {
+  const { url } = endpoint
+  const timers = createTimers()
   let modes = QUIET
   let held: Job[] = []
   let bag: Job[] = []
-  let queue: Job[] = []
-  let inFlight = 0
-  let closed = false
-
-  const later = (ms: number, work: () => void) => {
-    const timer = setTimeout(() => {
-      timers.delete(timer)
-      work()
-    }, ms)
-    timers.add(timer)
-  }
-
-  const record = (event: EventRow, pending: boolean, status?: number | null) => {
-    store.transact((tx) => {
-      const row: DeliveryRow = tx.get('delivery', event.id) ?? { id: event.id, deliveries: [], pending }
-      const made = status === undefined ? [] : [{ at: new Date().toISOString(), status }]
-      const deliveries = [...row.deliveries, ...made].slice(-MAX_DELIVERIES_KEPT)
-      tx.put('delivery', { id: event.id, deliveries, pending })
-    })
-  }
-
-  const attempt = async ({ event, attempt }: Job) => {
-    if (sender === null) return
-    const status = await sender.send(JSON.stringify({ ...eventObject(event, store), pending_webhooks: 1 }))
-    if (closed) return
-    const arrived = status !== null && status >= 200 && status < 300
-    const wait = retryMs[attempt]
-    const done = arrived || wait === undefined
-    record(event, !done && store.get('delivery', event.id)?.pending !== false, status)
-    if (!done) later(wait, () => admit({ event, attempt: attempt + 1 }))
-  }
-
-  const pump = () => {
-    while (!closed && inFlight < MAX_IN_FLIGHT) {
-      const job = queue.shift()
-      if (job === undefined) return
-      inFlight += 1
-      void attempt(job).finally(() => {
-        inFlight -= 1
-        pump()
-      })
-    }
-  }
-  const enqueue = (jobs: Job[]) => {
-    queue.push(...jobs)
-    pump()
-  }
 
   const emptyBag = () => {
     const jobs = shuffled(bag)
     bag = []
-    enqueue(jobs)
+    queue?.send(jobs)
   }
-  const schedule = (job: Job) => {
-    if (!modes.shuffle) {
-      enqueue([job])
-      return
-    }
-    if (bag.length === 0) later(SHUFFLE_WINDOW_MS, emptyBag)
+  const mix = (job: Job) => {
+    if (bag.length === 0) timers.after(SHUFFLE_WINDOW_MS, emptyBag)
     bag.push(job)
   }
+  const schedule = (job: Job) => (modes.shuffle ? mix(job) : queue?.send([job]))
   const admit = (job: Job) => {
     if (modes.hold) held.push(job)
-    else if (modes.delayMs > 0 && job.attempt === 0) later(modes.delayMs, () => schedule(job))
+    else if (modes.delayMs > 0) timers.after(modes.delayMs, () => schedule(job))
     else schedule(job)
   }
-
   const release = () => {
     const jobs = modes.shuffle ? shuffled(held) : held
     held = []
@@ -122,12 +70,16 @@ export function createWebhooks(
     jobs.forEach(admit)
     return jobs.length
   }
+  const again = (job: Job, afterMs: number) => timers.after(afterMs, () => admit(job))
+  const queue: DeliveryQueue | null = url ? createDeliveryQueue(store, { ...endpoint, url }, again) : null
+  queue?.send(undelivered(store))
 
-  const webhooks: Webhooks = {
+  return {
+    owes: (type) => queue !== null && (endpoint.events?.includes(type) ?? true) && !modes.drop.includes(type),
     dispatch: (events) => {
       for (const event of events) {
-        if (sender === null || modes.drop.includes(event.type)) record(event, false)
-        else for (let copy = 0; copy <= modes.duplicate; copy++) admit({ event, attempt: 0 })
+        if (!store.get('delivery', event.id)?.pending) continue
+        for (let copy = 0; copy <= modes.duplicate; copy++) admit({ event, attempt: 0 })
       }
     },
     setModes: (change) => {
@@ -136,39 +88,38 @@ export function createWebhooks(
       return modes
     },
     release,
-    resend: (event) => enqueue([{ event, attempt: 0 }]),
+    resend: (event) => queue?.send([{ event, attempt: 0 }]),
     reset: () => {
       modes = QUIET
       release()
     },
     close: () => {
-      closed = true
-      for (const timer of timers) clearTimeout(timer)
-      queue = []
-      sender?.close()
+      timers.clear()
+      queue?.close()
     },
   }
-  if (sender !== null) enqueue(undelivered(store))
-  return webhooks
 }
 
-/** What a former run still owed, oldest first. */
-function undelivered(store: Store): Job[] {
-  const owed = [...store.newestFirst('delivery')].filter((row) => row.pending)
-  return owed
-    .reverse()
-    .map((row) => store.get('event', row.id))
-    .filter((event) => event !== undefined)
-    .map((event) => ({ event, attempt: 0 }))
+/** Timers that end together. */
+function createTimers() {
+  const timers = new Set<NodeJS.Timeout>()
+  return {
+    after: (ms: number, work: () => void) => {
+      const timer = setTimeout(() => {
+        timers.delete(timer)
+        work()
+      }, ms)
+      timers.add(timer)
+    },
+    clear: () => {
+      for (const timer of timers) clearTimeout(timer)
+    },
+  }
 }
 
 function shuffled<T>(items: T[]): T[] {
-  const mixed = [...items]
-  for (let index = mixed.length - 1; index > 0; index--) {
-    const other = Math.floor(Math.random() * (index + 1))
-    const [a, b] = [mixed[index] as T, mixed[other] as T]
-    mixed[index] = b
-    mixed[other] = a
-  }
-  return mixed
+  return items
+    .map((item) => ({ item, place: Math.random() }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ item }) => item)
 }

@@ -4,28 +4,35 @@ import { required } from './database.ts'
 /** A virtual host of its own for a test file, on the broker that `npm test` has started. */
 export interface TestBroker {
   readonly url: string
+  /** Has the broker close every connection to this virtual host; how many there were. */
+  cutConnections(): Promise<number>
   drop(): Promise<void>
 }
 
 export async function createTestBroker(): Promise<TestBroker> {
-  const management = new URL(required('TEST_RABBITMQ_MANAGEMENT_URL'))
   const amqp = new URL(required('TEST_RABBITMQ_URL'))
   const vhost = `test-${randomBytes(6).toString('hex')}`
-  const user = decodeURIComponent(amqp.username)
-  await call(management, 'PUT', `/api/vhosts/${vhost}`)
-  await call(management, 'PUT', `/api/permissions/${vhost}/${encodeURIComponent(user)}`, {
-    configure: '.*',
-    write: '.*',
-    read: '.*',
-  })
+  await manage('PUT', `/api/vhosts/${vhost}`)
+  await manage('PUT', `/api/permissions/${vhost}/${amqp.username}`, { configure: '.*', write: '.*', read: '.*' })
   amqp.pathname = `/${vhost}`
-  return { url: amqp.toString(), drop: () => call(management, 'DELETE', `/api/vhosts/${vhost}`) }
+  return {
+    url: amqp.toString(),
+    cutConnections: async () => {
+      const connections = (await manage('GET', `/api/vhosts/${vhost}/connections`)) as { name: string }[]
+      for (const { name } of connections) await manage('DELETE', `/api/connections/${encodeURIComponent(name)}`)
+      return connections.length
+    },
+    drop: async () => {
+      await manage('DELETE', `/api/vhosts/${vhost}`)
+    },
+  }
 }
 
-async function call(management: URL, method: string, path: string, body?: object): Promise<void> {
-  const url = new URL(path, management)
-  const credentials = `${decodeURIComponent(management.username)}:${decodeURIComponent(management.password)}`
-  const response = await fetch(url, {
+/** RabbitMQ's management API. A connection that has just gone by itself is as good as deleted. */
+async function manage(method: 'GET' | 'PUT' | 'DELETE', path: string, body?: object): Promise<unknown> {
+  const { username, password, origin } = new URL(required('TEST_RABBITMQ_MANAGEMENT_URL'))
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const response = await fetch(new URL(path, origin), {
     method,
     headers: {
       authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
@@ -33,5 +40,6 @@ async function call(management: URL, method: string, path: string, body?: object
     },
     body: body ? JSON.stringify(body) : null,
   })
-  if (!response.ok) throw new Error(`${method} ${url.pathname}: ${response.status} ${await response.text()}`)
+  if (!response.ok && response.status !== 404) throw new Error(`${method} ${path}: ${response.status}`)
+  return method === 'GET' ? response.json() : undefined
 }

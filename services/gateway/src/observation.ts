@@ -23,7 +23,7 @@ export function addObservation(app: FastifyInstance): void {
     const status = reply.statusCode
     metrics.httpSeconds.observe({ method: request.method, route, status }, reply.elapsedTime / 1_000)
     const ms = Math.round(reply.elapsedTime * 10) / 10
-    const line = { requestId: request.id, method: request.method, route, status, ms }
+    const line = { method: request.method, route, status, ms }
     if (status >= 500) request.log.warn(line, 'request')
     else request.log.info(line, 'request')
   })

@@ -6,6 +6,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 export interface Limits {
   /** Counts and shows; `refuseExceeding` refuses. */
   ofAddress(request: FastifyRequest, reply: FastifyReply): Promise<void>
+  /** Counts what never became a request, and answers the headers. */
+  ofSocket(address: string): Promise<Record<string, number>>
   /** Counts, shows, and throws `RATE_LIMITED`. */
   ofUser(request: FastifyRequest, reply: FastifyReply, userId: string): Promise<void>
 }
@@ -41,9 +43,10 @@ export async function addLimits(
     ofAddress: async (request, reply) => {
       // A load balancer's probe must never be told that it asks too often.
       const isProbe = request.routeOptions.url?.startsWith('/health/') ?? false
-      const counted = await byAddress(request, isProbe ? { increment: false } : undefined)
-      show(request, reply, counted)
+      show(request, reply, await byAddress(request, isProbe ? { increment: false } : undefined))
     },
+    // Of a request the counter reads no more than this.
+    ofSocket: async (ip) => headersOf(await byAddress({ ip, routeOptions: {} } as FastifyRequest)),
     ofUser: async (request, reply, userId) => {
       request.userId = userId
       show(request, reply, await byUser(request))
@@ -59,13 +62,20 @@ export function refuseExceeding(request: FastifyRequest): void {
 type Counted = Awaited<ReturnType<ReturnType<FastifyInstance['createRateLimit']>>>
 
 function show(request: FastifyRequest, reply: FastifyReply, counted: Counted): void {
-  if (counted.isAllowed) return
+  const headers = headersOf(counted)
   const shown = reply.getHeader('ratelimit-remaining')
-  if (shown !== undefined && Number(shown) < counted.remaining) return
-  reply.header('ratelimit-limit', counted.max)
-  reply.header('ratelimit-remaining', counted.remaining)
-  reply.header('ratelimit-reset', counted.ttlInSeconds)
-  if (!counted.isExceeded) return
-  request.exceeds = true
-  reply.header('retry-after', Math.max(1, counted.ttlInSeconds))
+  const isNearer = shown === undefined || (headers['ratelimit-remaining'] ?? 0) <= Number(shown)
+  if (isNearer) reply.headers(headers)
+  if ('retry-after' in headers) request.exceeds = true
+}
+
+function headersOf(counted: Counted): Record<string, number> {
+  // Somebody on a list of exceptions, of which there is none.
+  if (counted.isAllowed) return {}
+  return {
+    'ratelimit-limit': counted.max,
+    'ratelimit-remaining': counted.remaining,
+    'ratelimit-reset': counted.ttlInSeconds,
+    ...(counted.isExceeded && { 'retry-after': Math.max(1, counted.ttlInSeconds) }),
+  }
 }

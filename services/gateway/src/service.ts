@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import cors from '@fastify/cors'
-import helmet from '@fastify/helmet'
+import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import { allRoutes } from '@holdfast/contracts/routes/all'
 import { createVerifier } from '@holdfast/http/auth'
 import { handleError, handleNotFound } from '@holdfast/http/errors'
 import { createLogger, type Logger } from '@holdfast/runtime/logger'
 import type { Running } from '@holdfast/runtime/run'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Settings } from './config.ts'
+import { addDocs } from './docs.ts'
 import { forwardRoutes } from './forward.ts'
 import { addHealth } from './health.ts'
+import { type Malformed, malformed } from './malformed.ts'
 import { addObservation, startMetrics } from './observation.ts'
 import { addLimits, refuseExceeding } from './rate-limit.ts'
 import { openUpstream } from './upstream.ts'
@@ -28,7 +30,11 @@ export async function startGateway(
     payment: upstream('payment', settings.PAYMENT_URLS),
   }
 
-  const app = createApp(settings, logger)
+  const app = createApp(
+    settings,
+    logger,
+    malformed(logger, () => limits),
+  )
   let stopping = false
   addObservation(app)
   await app.register(helmet, strictPolicy)
@@ -37,7 +43,7 @@ export async function startGateway(
   app.addHook('onRequest', limits.ofAddress)
   if (settings.CORS_ORIGINS) await app.register(cors, corsOptions(settings.CORS_ORIGINS))
   app.addHook('onRequest', async (request) => refuseExceeding(request))
-  // A connection that is kept would keep us from ending.
+  // While stopping: a connection that is kept would keep us from ending.
   app.addHook('onSend', async (_request, reply) => {
     if (stopping) reply.header('connection', 'close')
   })
@@ -48,6 +54,7 @@ export async function startGateway(
     reservation: () => upstreams.reservation.ready(),
     payment: () => upstreams.payment.ready(),
   })
+  if (settings.DOCS_ENABLED) await addDocs(app)
   await forwardRoutes(app, { routes: allRoutes, upstreams, verifier, limits })
 
   const metrics = await startMetrics(settings)
@@ -69,10 +76,10 @@ export async function startGateway(
 
 const bodyLimitBytes = 64 * 1024
 
-function createApp(settings: Settings, logger: Logger): FastifyInstance {
+function createApp(settings: Settings, logger: Logger, { answerBadPath, answerBadBytes }: Malformed): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     bodyLimit: bodyLimitBytes,
     trustProxy: settings.TRUST_PROXY,
     // Ours, whatever the client calls it: this id names the request in every log.
@@ -83,6 +90,8 @@ function createApp(settings: Settings, logger: Logger): FastifyInstance {
     requestTimeout: 10_000,
     http: { connectionsCheckingInterval: 2_000 },
     routerOptions: { maxParamLength: 300 },
+    frameworkErrors: answerBadPath,
+    clientErrorHandler: answerBadBytes,
   })
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
@@ -90,7 +99,8 @@ function createApp(settings: Settings, logger: Logger): FastifyInstance {
 }
 
 /** An API has no pages: whatever a browser makes of an answer, it may load nothing. /docs has a policy of its own. */
-const strictPolicy = {
+const strictPolicy: FastifyHelmetOptions = {
+  xFrameOptions: { action: 'deny' },
   contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
 }
 

@@ -1,4 +1,4 @@
-import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
+import { Unavailable } from '@holdfast/contracts/errors'
 import type { Logger } from '@holdfast/runtime/logger'
 import { Counter, Gauge, registry } from '@holdfast/runtime/metrics'
 import CircuitBreaker from 'opossum'
@@ -61,7 +61,7 @@ export function openUpstream(name: string, urls: readonly string[], timeoutMs: n
         const cause = causeOf(error)
         failures.inc({ upstream: name, cause })
         const retryAfterSeconds = cause === 'breaker-open' ? resetAfterMs / 1_000 : 1
-        throw new Unavailable(`${name} is not available: ${reasonOf(error)}`, { cause: error, retryAfterSeconds })
+        throw new Unavailable(`${name} is not available`, { cause: error, retryAfterSeconds })
       }
     },
     ready: () => instances.anyReady(),

@@ -60,7 +60,7 @@ beforeAll(async () => {
     answers: [
       answer(AllocateSeats, async ({ guests, reservationId }) => {
         if (stuck.has(reservationId)) throw new Unavailable('the database is away')
-        return { outcome: 'not_enough_capacity', available: guests - 1 }
+        return { outcome: 'not_enough_capacity' as const, available: guests - 1 }
       }),
     ],
   })

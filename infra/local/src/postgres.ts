@@ -112,7 +112,8 @@ function unprivilegedUser(data: string): { uid: number; gid: number } {
  */
 function asOwner(command: string, args: string[], owner: Command[2], paths: string[]): Command {
   if (!owner || paths.every(reachableByAll)) return owner ? [command, args, owner] : [command, args]
-  const capability = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override']
+  // no_setuid_fixup, because access(2), which initdb asks about its binaries, disregards the capability otherwise.
+  const capability = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--securebits=+no_setuid_fixup']
   const user = [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups']
   return ['setpriv', [...user, ...capability, '--', command, ...args]]
 }

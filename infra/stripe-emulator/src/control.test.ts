@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { defaultSettings } from './emulator.ts'
+import { createFaults } from './faults.ts'
+import { createIdempotency } from './idempotency.ts'
+import { noJournal } from './journal.ts'
+import { createRequestLog } from './request-log.ts'
+import { buildServer } from './server.ts'
+import { openStore } from './store.ts'
 import { emulatorForTest, refusalOf, until } from './test-support.ts'
+import { createWebhooks } from './webhooks.ts'
 
 let emulator: Awaited<ReturnType<typeof emulatorForTest>>
 beforeAll(async () => {
@@ -197,6 +205,25 @@ test('two confirmations at once pay once', async () => {
   const outcomes = await Promise.allSettled(Array.from({ length: 10 }, confirm))
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   expect((await emulator.stripe.charges.list({ payment_intent: id })).data).toHaveLength(1)
+})
+
+test('control routes answer to this machine only', async () => {
+  const store = openStore(noJournal)
+  const app = buildServer({
+    settings: defaultSettings,
+    store,
+    faults: createFaults(),
+    idempotency: createIdempotency(store),
+    requests: createRequestLog(),
+    webhooks: createWebhooks(store, defaultSettings.webhook),
+    stopping: new AbortController().signal,
+  })
+  const ask = async (remoteAddress: string) =>
+    (await app.inject({ url: '/_emulator/requests', remoteAddress })).statusCode
+  expect(await Promise.all(['127.0.0.1', '::1', '::ffff:127.0.0.1', '10.0.0.7', '::ffff:10.0.0.7'].map(ask))).toEqual([
+    200, 200, 200, 403, 403,
+  ])
+  await app.close()
 })
 
 interface Failure {

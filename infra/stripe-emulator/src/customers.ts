@@ -1,9 +1,9 @@
 import type { Stripe } from 'stripe'
+import { blankCustomer, changedCustomer, withDefaultMethod } from './customer.ts'
 import { errors } from './errors.ts'
-import { newId, randomText } from './ids.ts'
 import { page } from './lists.ts'
-import { fromParam, fromPath } from './lookup.ts'
-import { type Call, changedFrom, operation, unixSeconds } from './operation.ts'
+import { fromPath } from './lookup.ts'
+import { type Call, changedFrom, operation } from './operation.ts'
 import {
   address,
   any,
@@ -11,7 +11,6 @@ import {
   expand,
   type FieldsOf,
   integer,
-  mergeMetadata,
   metadata,
   object,
   orUnset,
@@ -59,7 +58,7 @@ export const customerOperations = [
     path: '/v1/customers',
     fields: { ...shared, payment_method: string, tax_id_data: unsupported, test_clock: unsupported },
     run: (call) => {
-      const customer = merge(blankCustomer(call.now), call.params)
+      const customer = changedCustomer(blankCustomer(call.now), call.params)
       call.tx.put('customer', customer)
       call.emit('customer.created', customer)
       if (call.params.payment_method) {
@@ -82,7 +81,7 @@ export const customerOperations = [
     fields: { ...shared, default_source: unsupported },
     run: (call) => {
       const before = live(call)
-      const merged = merge(before, call.params)
+      const merged = changedCustomer(before, call.params)
       const after = withDefaultMethod(call, merged, call.params.invoice_settings?.default_payment_method)
       call.tx.put('customer', after)
       call.emit('customer.updated', after, changedFrom(before, after))
@@ -150,60 +149,4 @@ function live(call: Call): Stripe.Customer {
   const customer = fromPath(call.tx, 'customer', call.path.id)
   if (customer.deleted) throw errors.noSuch('customer', customer.id, 'id', 404)
   return customer as Stripe.Customer
-}
-
-function blankCustomer(now: Date): Stripe.Customer {
-  return {
-    id: newId('customer'),
-    object: 'customer',
-    address: null,
-    balance: 0,
-    created: unixSeconds(now),
-    currency: null,
-    customer_account: null,
-    default_source: null,
-    delinquent: false,
-    description: null,
-    discount: null,
-    email: null,
-    invoice_prefix: randomText(8).toUpperCase(),
-    invoice_settings: { custom_fields: null, default_payment_method: null, footer: null, rendering_options: null },
-    livemode: false,
-    metadata: {},
-    name: null,
-    next_invoice_sequence: 1,
-    phone: null,
-    preferred_locales: [],
-    shipping: null,
-    tax_exempt: 'none',
-    test_clock: null,
-  }
-}
-
-const COPIED = ['address', 'description', 'email', 'name', 'phone', 'balance', 'preferred_locales', 'shipping'] as const
-
-function merge(
-  customer: Stripe.Customer,
-  params: Pick<Stripe.CustomerUpdateParams, (typeof COPIED)[number] | 'metadata'>,
-): Stripe.Customer {
-  const merged: Record<string, unknown> = { ...customer }
-  for (const name of COPIED) {
-    const value = params[name]
-    if (value !== undefined) merged[name] = value === '' ? null : value
-  }
-  return { ...(merged as unknown as Stripe.Customer), metadata: mergeMetadata(customer.metadata, params.metadata) }
-}
-
-function withDefaultMethod(call: Call, customer: Stripe.Customer, id: string | undefined): Stripe.Customer {
-  if (id === undefined) return customer
-  if (id !== '' && fromParam(call.tx, 'payment_method', id, 'default_payment_method').customer !== customer.id) {
-    throw errors.refused(
-      `The customer does not have a payment method with the ID ${id}. The payment method must be attached to the customer.`,
-      { code: 'resource_missing', param: 'invoice_settings[default_payment_method]' },
-    )
-  }
-  const settings = { ...customer.invoice_settings, default_payment_method: id === '' ? null : id }
-  const changed = { ...customer, invoice_settings: settings }
-  call.tx.put('customer', changed)
-  return changed
 }

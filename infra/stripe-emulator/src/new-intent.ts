@@ -60,8 +60,44 @@ export function blankIntent(
   }
 }
 
+/** A setup intent as it is before any payment method. */
+export function blankSetup(params: Stripe.SetupIntentCreateParams, now: Date): Stripe.SetupIntent {
+  const id = newId('setup_intent')
+  return {
+    id,
+    object: 'setup_intent',
+    allowed_payment_method_types: params.allowed_payment_method_types ?? null,
+    application: null,
+    automatic_payment_methods: automaticMethods(params),
+    cancellation_reason: null,
+    client_secret: `${id}_secret_${randomText(25)}`,
+    created: unixSeconds(now),
+    customer: params.customer ?? null,
+    customer_account: null,
+    description: params.description ?? null,
+    excluded_payment_method_types: params.excluded_payment_method_types ?? null,
+    flow_directions: null,
+    last_setup_error: null,
+    latest_attempt: null,
+    livemode: false,
+    mandate: null,
+    metadata: mergeMetadata({}, params.metadata),
+    next_action: null,
+    on_behalf_of: null,
+    payment_method: null,
+    payment_method_configuration_details: null,
+    payment_method_options: {
+      card: { mandate_options: null, network: null, request_three_d_secure: 'automatic' },
+    },
+    payment_method_types: params.allowed_payment_method_types ?? ['card'],
+    single_use_mandate: null,
+    status: 'requires_payment_method',
+    usage: params.usage ?? 'off_session',
+  }
+}
+
 /** On by default, with redirects, unless the ways to pay are named or said otherwise. */
-export function automaticMethods(params: {
+function automaticMethods(params: {
   automatic_payment_methods?: { enabled: boolean; allow_redirects?: string }
   allowed_payment_method_types?: string[]
 }): { enabled: boolean; allow_redirects: string } | null {

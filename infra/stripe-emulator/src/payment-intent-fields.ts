@@ -15,7 +15,7 @@ import {
   text,
   unsupported,
 } from './parameters.ts'
-import { methodData } from './payment-method-fields.ts'
+import { methodData, otherTypes } from './payment-method-fields.ts'
 
 const captureMethod = oneOf('automatic', 'automatic_async', 'manual')
 const futureUsage = oneOf('off_session', 'on_session')
@@ -29,12 +29,38 @@ export const automaticMethods: Field = object({
   allow_redirects: oneOf('always', 'never'),
 } satisfies FieldsOf<Stripe.PaymentIntentCreateParams.AutomaticPaymentMethods>)
 
+/** Options of the other methods change nothing where only cards are taken; those of a card that would, are refused. */
+const methodOptions: Field = object({
+  ...Object.fromEntries(Object.keys(otherTypes).map((name) => [name, any])),
+  card_present: any,
+  card: object({
+    capture_method: unsupported,
+    cvc_token: unsupported,
+    installments: unsupported,
+    mandate_options: unsupported,
+    moto: unsupported,
+    network: any,
+    request_extended_authorization: any,
+    request_incremental_authorization: any,
+    request_multicapture: any,
+    request_overcapture: any,
+    request_three_d_secure: oneOf('automatic', 'any', 'challenge'),
+    require_cvc_recollection: any,
+    setup_credential_usage: any,
+    setup_future_usage: unsupported,
+    statement_descriptor_suffix_kana: any,
+    statement_descriptor_suffix_kanji: any,
+    stored_credential_usage: any,
+    three_d_secure: unsupported,
+  } satisfies FieldsOf<Stripe.PaymentIntentCreateParams.PaymentMethodOptions.Card>),
+})
+
 const describing = {
   amount_details: any,
   expand,
   hooks: unsupported,
   payment_details: any,
-  payment_method_options: any,
+  payment_method_options: methodOptions,
   receipt_email: orUnset(string),
   shipping: any,
 }

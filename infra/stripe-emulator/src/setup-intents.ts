@@ -1,11 +1,10 @@
 import type { Stripe } from 'stripe'
 import { confirmSetup, OPEN, type SetupConfirmation } from './confirm-setup.ts'
 import { errors } from './errors.ts'
-import { newId, randomText } from './ids.ts'
 import { page } from './lists.ts'
 import { fromPath, liveCustomer } from './lookup.ts'
-import { automaticMethods as chosenMethods } from './new-intent.ts'
-import { type Call, operation, operationThatMayDecline, unixSeconds } from './operation.ts'
+import { blankSetup } from './new-intent.ts'
+import { type Call, operation, operationThatMayDecline } from './operation.ts'
 import {
   any,
   boolean,
@@ -184,39 +183,4 @@ function withMethod(call: Call, setup: Stripe.SetupIntent, params: SetupConfirma
     : methodFrom(call, params.payment_method ?? '', 'payment_method')
   checkUsable(call, method, setup.customer as string | null)
   return { ...setup, payment_method: method.id, status: 'requires_confirmation' }
-}
-
-function blankSetup(params: Stripe.SetupIntentCreateParams, now: Date): Stripe.SetupIntent {
-  const id = newId('setup_intent')
-  return {
-    id,
-    object: 'setup_intent',
-    allowed_payment_method_types: params.allowed_payment_method_types ?? null,
-    application: null,
-    automatic_payment_methods: chosenMethods(params),
-    cancellation_reason: null,
-    client_secret: `${id}_secret_${randomText(25)}`,
-    created: unixSeconds(now),
-    customer: params.customer ?? null,
-    customer_account: null,
-    description: params.description ?? null,
-    excluded_payment_method_types: params.excluded_payment_method_types ?? null,
-    flow_directions: null,
-    last_setup_error: null,
-    latest_attempt: null,
-    livemode: false,
-    mandate: null,
-    metadata: mergeMetadata({}, params.metadata),
-    next_action: null,
-    on_behalf_of: null,
-    payment_method: null,
-    payment_method_configuration_details: null,
-    payment_method_options: {
-      card: { mandate_options: null, network: null, request_three_d_secure: 'automatic' },
-    },
-    payment_method_types: params.allowed_payment_method_types ?? ['card'],
-    single_use_mandate: null,
-    status: 'requires_payment_method',
-    usage: params.usage ?? 'off_session',
-  }
 }

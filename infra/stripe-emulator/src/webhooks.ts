@@ -64,7 +64,7 @@ export function createWebhooks(store: Store, endpoint: Endpoint): Webhooks {
     else schedule(job)
   }
   const release = () => {
-    const jobs = modes.shuffle ? shuffled(held) : held
+    const jobs = held
     held = []
     modes = { ...modes, hold: false }
     jobs.forEach(admit)

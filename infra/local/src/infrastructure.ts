@@ -24,7 +24,7 @@ export async function obtainRabbitmq(context: Context): Promise<Rabbitmq> {
   const management = await ports.get('rabbitmq-management')
   const urls = rabbitmqUrls(home, { amqp, management })
   if (await dockerEngine(environment)) return rabbitmqContainer(home, { amqp, management }, urls, watch)
-  const server = rabbitmqServer(context.say)
+  const server = await rabbitmqServer(context.say)
   const distribution = await ports.get('rabbitmq-distribution')
   const epmdPort = await ports.get('epmd')
   const { epmd, node } = privateRabbitmq(home, {

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
+import { promisify } from 'node:util'
 import { findRabbitmqServer } from './rabbitmq.ts'
 
 /**
@@ -19,22 +20,29 @@ if [ -d /run/systemd/system ]; then systemctl disable --now rabbitmq-server || t
 `
 
 /** The server's start script, installed by apt if that can be done without asking anybody. */
-export function rabbitmqServer(say: (line: string) => void): string {
+export async function rabbitmqServer(say: (line: string) => void): Promise<string> {
   const found = findRabbitmqServer()
   if (found) return found
   const asRoot = rootPrefix()
   if (!has('apt-get') || !asRoot) throw new Error(whatToInstall)
   say('RabbitMQ is not on this machine: installing it with apt-get (about a minute) …')
   const [command = 'sh', ...args] = [...asRoot, 'sh', '-c', script]
-  const done = spawnSync(command, args, { encoding: 'utf8', timeout: 10 * 60_000, maxBuffer: 64_000_000 })
+  const said = await run(command, args).catch((failure: Error & { stdout?: string; stderr?: string }) => {
+    const output = tail(`${failure.stdout}${failure.stderr}`)
+    throw new Error(`apt-get could not install RabbitMQ:\n${output}\n${whatToInstall}`, { cause: failure })
+  })
   const installed = findRabbitmqServer()
-  if (done.status === 0 && installed) return installed
-  throw new Error(`apt-get could not install RabbitMQ:\n${tail(`${done.stdout}${done.stderr}`)}\n${whatToInstall}`)
+  if (!installed) throw new Error(`apt-get installed RabbitMQ somewhere unexpected:\n${tail(said.stdout)}`)
+  return installed
 }
 
 const whatToInstall =
   'RabbitMQ is needed. Install the package rabbitmq-server (Debian, Ubuntu: sudo apt-get install rabbitmq-server; ' +
   'macOS: brew install rabbitmq), or start a Docker engine, or set RABBITMQ_URL.'
+
+function run(command: string, args: string[]): Promise<{ stdout: string }> {
+  return promisify(execFile)(command, args, { encoding: 'utf8', timeout: 10 * 60_000, maxBuffer: 64_000_000 })
+}
 
 function rootPrefix(): string[] | undefined {
   if (process.getuid?.() === 0) return []

@@ -1,6 +1,6 @@
 import { childTraceparent, inContext } from '@holdfast/runtime/context'
 import { collectProcessMetrics, metrics, registry } from '@holdfast/runtime/metrics'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -15,18 +15,25 @@ export function addObservation(app: FastifyInstance): void {
     const given = request.headers.traceparent
     request.traceparent = childTraceparent(typeof given === 'string' ? given : undefined)
     reply.header('x-request-id', request.id)
-    inContext({ traceparent: request.traceparent, causationId: request.id }, done)
+    const context = { traceparent: request.traceparent, causationId: request.id }
+    // Not fastify's onResponse: that one never comes when the client has gone away.
+    reply.raw.once('close', () => inContext(context, () => report(request, reply)))
+    inContext(context, done)
   })
-  app.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'unknown'
-    if (route.startsWith('/health')) return
-    const status = reply.statusCode
-    metrics.httpSeconds.observe({ method: request.method, route, status }, reply.elapsedTime / 1_000)
-    const ms = Math.round(reply.elapsedTime * 10) / 10
-    const line = { method: request.method, route, status, ms }
-    if (status >= 500) request.log.warn(line, 'request')
-    else request.log.info(line, 'request')
-  })
+}
+
+/** nginx's word for a client that did not wait for its answer. */
+const clientGone = 499
+
+function report(request: FastifyRequest, reply: FastifyReply): void {
+  const route = request.routeOptions.url ?? 'unknown'
+  if (route.startsWith('/health')) return
+  const status = reply.raw.writableFinished ? reply.statusCode : clientGone
+  metrics.httpSeconds.observe({ method: request.method, route, status }, reply.elapsedTime / 1_000)
+  const ms = Math.round(reply.elapsedTime * 10) / 10
+  const line = { method: request.method, route, status, ms }
+  if (status >= 500) request.log.warn(line, 'request')
+  else request.log.info(line, 'request')
 }
 
 /** A server of its own: what is counted here is nobody's business outside. */

@@ -41,15 +41,16 @@ export async function addLimits(
 
   return {
     ofAddress: async (request, reply) => {
-      // A load balancer's probe must never be told that it asks too often.
+      // A load balancer's probe must never be told that it asks too often: it is shown the limit, and not counted.
       const isProbe = request.routeOptions.url?.startsWith('/health/') ?? false
-      show(request, reply, await byAddress(request, isProbe ? { increment: false } : undefined))
+      const headers = headersOf(await byAddress(request, { increment: !isProbe }))
+      request.exceeds = show(reply, headers) && !isProbe
     },
     // Of a request the counter reads no more than this.
     ofSocket: async (ip) => headersOf(await byAddress({ ip, routeOptions: {} } as FastifyRequest)),
     ofUser: async (request, reply, userId) => {
       request.userId = userId
-      show(request, reply, await byUser(request))
+      request.exceeds = show(reply, headersOf(await byUser(request)))
       refuseExceeding(request)
     },
   }
@@ -61,12 +62,11 @@ export function refuseExceeding(request: FastifyRequest): void {
 
 type Counted = Awaited<ReturnType<ReturnType<FastifyInstance['createRateLimit']>>>
 
-function show(request: FastifyRequest, reply: FastifyReply, counted: Counted): void {
-  const headers = headersOf(counted)
-  const shown = reply.getHeader('ratelimit-remaining')
-  const isNearer = shown === undefined || (headers['ratelimit-remaining'] ?? 0) <= Number(shown)
-  if (isNearer) reply.headers(headers)
-  if ('retry-after' in headers) request.exceeds = true
+/** Shows the limit that is nearer; answers whether this one is exceeded. */
+function show(reply: FastifyReply, headers: Record<string, number>): boolean {
+  const shown = Number(reply.getHeader('ratelimit-remaining') ?? Number.POSITIVE_INFINITY)
+  if ((headers['ratelimit-remaining'] ?? 0) <= shown) reply.headers(headers)
+  return 'retry-after' in headers
 }
 
 function headersOf(counted: Counted): Record<string, number> {

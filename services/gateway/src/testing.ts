@@ -95,11 +95,18 @@ export async function openGateway(urls: string, environment: Record<string, stri
     INVENTORY_URLS: urls,
     RESERVATION_URLS: urls,
     PAYMENT_URLS: urls,
+    // Five megabytes of page that most tests have no use for.
+    DOCS_ENABLED: 'false',
     ...environment,
   })
   const logger = createLogger('gateway', settings, { write: (line) => log.push(line) })
   const gateway = await startGateway(settings, logger)
-  return { ...gateway, log, host: new URL(gateway.url).host }
+  let stopped: Promise<void> | undefined
+  const stop = () => {
+    stopped ??= gateway.stop()
+    return stopped
+  }
+  return { ...gateway, stop, log, host: new URL(gateway.url).host }
 }
 
 /** Sends bytes as they are and reads until the connection ends: for what no HTTP client would send. */

@@ -1,0 +1,117 @@
+import { type ErrorCode, errors } from '@holdfast/contracts/errors'
+import { allRoutes } from '@holdfast/contracts/routes/all'
+import { convertHold, listReservations } from '@holdfast/contracts/routes/reservations'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import type { OpenAPIV3_1 } from 'openapi-types'
+import { codesOf } from './route-errors.ts'
+import { openGateway } from './testing.ts'
+
+const nobody = 'http://127.0.0.1:1'
+let gateway: Awaited<ReturnType<typeof openGateway>>
+let document: OpenAPIV3_1.Document
+
+beforeAll(async () => {
+  gateway = await openGateway(nobody, { DOCS_ENABLED: 'true' })
+  document = (await (await fetch(`${gateway.url}/openapi.json`)).json()) as OpenAPIV3_1.Document
+})
+
+afterAll(() => gateway.stop())
+
+type Operation = OpenAPIV3_1.OperationObject & { responses: Record<string, OpenAPIV3_1.ResponseObject> }
+
+const operationOf = ({ method, url }: { method: string; url: string }) => {
+  const path = document.paths?.[url.replaceAll(/:(\w+)/g, '{$1}')]
+  return path?.[method.toLowerCase() as 'get'] as Operation | undefined
+}
+
+/** The codes that an operation says it may answer under a status. */
+const codesUnder = (operation: Operation | undefined, status: number) => {
+  const schema = operation?.responses[status]?.content?.['application/json']?.schema as
+    | OpenAPIV3_1.SchemaObject
+    | undefined
+  return (schema?.properties?.error as OpenAPIV3_1.SchemaObject | undefined)?.enum ?? []
+}
+
+test('the document is valid OpenAPI 3.1', async () => {
+  const validator = new Validator()
+  const result = await validator.validate(structuredClone(document) as unknown as Record<string, unknown>)
+  expect(result).toMatchObject({ valid: true })
+  expect(validator.version).toBe('3.1')
+})
+
+test.each(allRoutes.map((route) => [`${route.method} ${route.url}`, route] as const))('%s is described', (_, route) => {
+  const operation = operationOf(route)
+  expect(operation?.summary).toBe(route.summary)
+  expect(operation?.operationId).toMatch(/^[a-zA-Z]+$/)
+  expect(operation?.security).toEqual(route.auth === 'none' ? undefined : [{ accessToken: [] }])
+  expect(Boolean(operation?.requestBody)).toBe(Boolean(route.body) || route.auth === 'none')
+  expect(operation?.responses[route.status ?? 200]?.content?.['application/json']?.schema).toBeDefined()
+  for (const code of codesOf(route)) expect(codesUnder(operation, errors[code].status)).toContain(code)
+  expect(codesUnder(operation, 500)).toEqual(['Internal server error'])
+  for (const { headers } of Object.values(operation?.responses ?? {}))
+    expect(headers).toHaveProperty('RateLimit-Remaining')
+})
+
+test('nothing is described that is not in the contract', () => {
+  const described = Object.values(document.paths ?? {}).flatMap((path) => Object.keys(path ?? {}))
+  expect(described).toHaveLength(allRoutes.length)
+})
+
+describe('the idempotency key', () => {
+  const keyOf = (operation: Operation | undefined) =>
+    (operation?.parameters as OpenAPIV3_1.ParameterObject[] | undefined)?.find(
+      ({ name }) => name === 'x-idempotency-key',
+    )
+
+  test.each(allRoutes.map((route) => [`${route.method} ${route.url}`, route] as const))('%s', (_, route) => {
+    const takesKey = route.method === 'POST' && route.auth !== 'none'
+    expect(keyOf(operationOf(route))?.required).toBe(takesKey ? route.idempotency === 'required' : undefined)
+  })
+})
+
+test('what a client sends and what it gets are told apart: a default may be left out, and is always answered', () => {
+  const query = operationOf(listReservations)?.parameters as OpenAPIV3_1.ParameterObject[]
+  expect(query.map(({ name, in: place, required }) => ({ name, place, required }))).toEqual([
+    { name: 'limit', place: 'query', required: false },
+    { name: 'offset', place: 'query', required: false },
+    { name: 'status', place: 'query', required: false },
+  ])
+})
+
+test('a route’s errors are its own and those that follow from what it takes', () => {
+  const expected: ErrorCode[] = [
+    ...(convertHold.errors ?? []),
+    'VALIDATION_ERROR',
+    'IDEMPOTENCY_KEY_REQUIRED',
+    'UNAUTHORIZED',
+    'IDEMPOTENCY_KEY_IN_USE',
+    'IDEMPOTENCY_KEY_REUSED',
+    'PAYLOAD_TOO_LARGE',
+    'UNSUPPORTED_MEDIA_TYPE',
+    'RATE_LIMITED',
+    'SERVICE_UNAVAILABLE',
+  ]
+  expect(codesOf(convertHold)).toEqual(expected)
+})
+
+test('the page comes whole from here, and its policy lets it talk to nobody else', async () => {
+  const page = await fetch(`${gateway.url}/docs`)
+  const html = await page.text()
+  expect(page.url).toBe(`${gateway.url}/docs/`)
+  const policy = page.headers.get('content-security-policy') ?? ''
+  expect(policy).toMatch(/default-src 'none';.*connect-src 'self'/)
+  expect(policy).not.toMatch(/https?:|\*/)
+  const nonce = /'nonce-([^']+)'/.exec(policy)?.[1]
+  expect(html).toContain(`nonce="${nonce}"`)
+  const script = await fetch(new URL('js/scalar.js', page.url))
+  expect(script.headers.get('content-type')).toContain('javascript')
+  expect((await script.text()).length).toBeGreaterThan(1_000_000)
+})
+
+test('a setting closes both', async () => {
+  const closed = await openGateway(nobody)
+  expect((await fetch(`${closed.url}/openapi.json`)).status).toBe(404)
+  expect((await fetch(`${closed.url}/docs/`)).status).toBe(404)
+  await closed.stop()
+})

@@ -209,6 +209,20 @@ describe('the browser, with its publishable key', () => {
     }
   })
 
+  emulatorTest.each([
+    ['4242424242424242', { status: 'succeeded' }],
+    ['4000002500003155', { status: 'requires_action' }],
+    ['4000000000000002', { code: 'card_declined', decline_code: 'generic_decline' }],
+    ['4000000000009995', { code: 'card_declined', decline_code: 'insufficient_funds' }],
+    ['4000000000000341', { code: 'card_declined', decline_code: 'generic_decline' }],
+  ])('types %s and gets %j', async (number, expected) => {
+    const { id, client_secret } = await stripe.paymentIntents.create(fiftyDollars)
+    const card = { number, exp_month: 12, exp_year: 2040, cvc: '123' }
+    const confirmation = { client_secret, payment_method_data: { type: 'card', card } }
+    const paying = browser.paymentIntents.confirm(id, confirmation as Stripe.PaymentIntentConfirmParams)
+    expect(await paying.catch((error: unknown) => error)).toMatchObject(expected)
+  })
+
   emulatorTest('sends card numbers, in payment_method_data too', async () => {
     const { id, client_secret } = await stripe.paymentIntents.create(fiftyDollars)
     const card = { number: '5555555555554444', exp_month: 12, exp_year: 2040, cvc: '123' }

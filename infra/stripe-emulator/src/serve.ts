@@ -9,7 +9,7 @@ import { callerOf } from './keys.ts'
 import type { Operation } from './operation.ts'
 import { checkParameters } from './parameters.ts'
 import type { Emulator } from './parts.ts'
-import { type RequestEntry, withoutSecrets } from './request-log.ts'
+import type { RequestEntry } from './request-log.ts'
 
 interface Served {
   status: number
@@ -69,7 +69,7 @@ async function answer(
 ): Promise<Served | typeof RESET> {
   const { faults, idempotency, settings } = emulator
   const form = formOf(request)
-  context.entry.params = withoutSecrets(form)
+  context.entry.params = form
   const keyParameter = typeof form.key === 'string' ? form.key : undefined
   const caller = callerOf(header(request, 'authorization'), keyParameter, settings.keys, operation.access)
   checkVersion(header(request, 'stripe-version'))
@@ -83,7 +83,7 @@ async function answer(
     const delay = faults.take(operation.name, 'delay')
     if (delay) await sleep(delay.delayMs, undefined, { signal: emulator.stopping }).catch(() => {})
     const params = checkParameters(form, operation.fields)
-    context.entry.params = withoutSecrets(params)
+    context.entry.params = params
     const served: Served = replayed
       ? {
           status: replayed.status,

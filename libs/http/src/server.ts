@@ -5,7 +5,13 @@ import type { Database } from '@holdfast/db/database'
 import { childTraceparent, inContext } from '@holdfast/runtime/context'
 import type { Logger } from '@holdfast/runtime/logger'
 import { collectProcessMetrics, metrics, registry } from '@holdfast/runtime/metrics'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import type { User, Verifier } from './auth.ts'
@@ -67,7 +73,8 @@ const requestIdShape = /^[\w-]{1,64}$/
 export function createServer(options: { logger: Logger; ready: ReadinessChecks; metrics?: boolean }): FastifyInstance {
   const app = Fastify({
     loggerInstance: options.logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    // One line a request is written below, with what is worth knowing.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyLimitBytes,
     // The gateway's id, so that one id names a request in every log.
     genReqId: (request) => {
@@ -84,7 +91,7 @@ export function createServer(options: { logger: Logger; ready: ReadinessChecks; 
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
-  app.decorateRequest('user', anonymous as never)
+  app.decorateRequest('user', null as never)
   app.decorateRequest('traceparent', '')
   app.decorateRequest('idempotencyKey', undefined)
   app.removeAllContentTypeParsers()
@@ -162,7 +169,7 @@ export function router(app: FastifyInstance, parts: { verifier: Verifier; databa
         url: route.url,
         schema: schemaOf(route),
         onRequest: async (request) => {
-          if (route.auth !== 'none') request.user = await parts.verifier.verify(request.headers.authorization)
+          request.user = route.auth === 'none' ? anonymous : await parts.verifier.verify(request.headers.authorization)
           if (route.auth === 'operator' && !request.user.isOperator) throw new DomainError('FORBIDDEN')
         },
         // Before validation replaces the body by what it understood of it: the key stands for the body as it came.

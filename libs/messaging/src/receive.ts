@@ -15,6 +15,9 @@ import type { transactor } from './transaction.ts'
 /**
  * A message is handled in one transaction with its inbox row: insert the id (a duplicate ends here), run the handler,
  * write the outbox, commit. Only then is the delivery acknowledged.
+ *
+ * A task has no inbox row: it is safe to repeat by its own word, and whoever repeats its message may have lost what it said.
+ * So it is performed each time it is heard, and says again what came of it, with the same ids.
  */
 
 const insertInbox = statement<{ id: string }>(
@@ -30,7 +33,6 @@ const finishInbox = statement(
    update inbox set said = $5 where id = $6`,
 )
 const readSaid = statement<{ said: OutboxRow[] | null }>('inbox.said', 'select said from inbox where id = $1')
-const knowsInbox = statement<{ id: string }>('inbox.knows', 'select id from inbox where id = $1')
 
 class Duplicate extends Error {}
 
@@ -53,7 +55,8 @@ export function createReceiver(parts: {
   const { database, transact, logger } = parts
   const handlers = new Map<MessageDefinition, Handler | Task>(parts.handlers.map((h) => [h.definition, h]))
 
-  async function handle(envelope: Envelope): Promise<void> {
+  /** Says whether it is through: not to be tried again. */
+  async function handle(envelope: Envelope): Promise<boolean> {
     const definition = definitionOf(envelope.type)
     const handler = definition && handlers.get(definition)
     if (!definition || !handler) return bury(envelope, `nobody here hears ${envelope.type}`)
@@ -62,14 +65,16 @@ export function createReceiver(parts: {
     const end = metrics.messageSeconds.startTimer({ type: envelope.type })
     try {
       await inContext(contextOf(envelope), () =>
-        'handle' in handler ? once(envelope, handler, body.data) : untilDone(envelope, handler, body.data),
+        'handle' in handler ? once(envelope, handler, body.data) : handler.perform(body.data),
       )
       end({ outcome: 'done' })
+      return true
     } catch (error) {
       if (error instanceof Duplicate) {
         end({ outcome: 'duplicate' })
         metrics.duplicates.inc({ type: envelope.type })
-        return repeatAnswer(envelope)
+        await repeatAnswer(envelope)
+        return true
       }
       end({ outcome: 'failed' })
       const fate = await deferMessage(database, envelope, reasonOf(error))
@@ -77,6 +82,7 @@ export function createReceiver(parts: {
       const about = { err: error, messageId: envelope.id, type: envelope.type }
       if (fate === 'dead') logger.error(about, 'a message could not be handled and is a dead letter now')
       else logger.warn(about, 'a message could not be handled and will be tried again')
+      return false
     }
   }
 
@@ -92,13 +98,6 @@ export function createReceiver(parts: {
     )
   }
 
-  /** A task waits for other systems, so its inbox row comes last: a crash before it runs the task again, by design. */
-  async function untilDone(envelope: Envelope, performer: Task, body: unknown): Promise<void> {
-    if (await database.maybeOne(knowsInbox, [envelope.id])) throw new Duplicate()
-    await performer.perform(body)
-    await database.maybeOne(insertInbox, [envelope.id, envelope.type])
-  }
-
   /** Whoever repeats a message may have lost our answer: it hears the same messages again, with the same ids. */
   async function repeatAnswer(envelope: Envelope): Promise<void> {
     const row = await database.maybeOne(readSaid, [envelope.id])
@@ -108,10 +107,11 @@ export function createReceiver(parts: {
     parts.relay.push(said)
   }
 
-  async function bury(envelope: Envelope, reason: string): Promise<void> {
+  async function bury(envelope: Envelope, reason: string): Promise<false> {
     logger.error({ messageId: envelope.id, type: envelope.type, reason }, 'a message is a dead letter')
     metrics.failed.inc({ type: envelope.type, fate: 'dead' })
     await buryMessage(database, envelope, reason)
+    return false
   }
 
   return {
@@ -125,8 +125,7 @@ export function createReceiver(parts: {
       await bury(envelope, fault ?? `the broker gave up: ${reason}`)
     },
     retry: async (envelope) => {
-      await handle(envelope)
-      if (await database.maybeOne(knowsInbox, [envelope.id])) await forgetFailure(database, envelope.id)
+      if (await handle(envelope)) await forgetFailure(database, envelope.id)
     },
   }
 }

@@ -170,7 +170,7 @@ const look = statement<
    from (select count(*)::int as "activeHolds" from (
      select 1 from reservation
      where user_id = $2 and time_slot_id = $3 and status in ('held', 'pending') limit $4
-   ) as some) as active
+   ) as theirs) as active
    left join idempotency_key k on k.id = $1`,
 )
 

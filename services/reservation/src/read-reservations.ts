@@ -6,7 +6,7 @@ import type { Call } from '@holdfast/http/server'
 import type { Parts } from '@holdfast/service/service'
 import { sql } from 'slonik'
 import { z } from 'zod'
-import { columns, findReservation, type Seen } from './store.ts'
+import { columnList, findReservation, type Seen } from './store.ts'
 import { viewOf } from './view.ts'
 
 /** What the guest reads: one reservation, all of them, and the story of one. */
@@ -30,7 +30,6 @@ const seenStatus = sql.fragment`case
   when status in ('held', 'pending') and hold_expires_at <= clock_timestamp()
     then case when payment = 'none' then 'expired' else 'pending' end
   else status end`
-const allColumns = sql.fragment([columns] as unknown as TemplateStringsArray)
 
 export function listOfReservations({ reads }: Reader) {
   return async ({ query, user }: Call<typeof listReservations>) => {
@@ -42,7 +41,7 @@ export function listOfReservations({ reads }: Reader) {
       Promise.all([
         reads.oneFirst(sql.type(Count)`select count(*) as total from reservation where ${own}`),
         reads.any(sql.type(Row)`
-          select ${allColumns}, date_trunc('milliseconds', clock_timestamp()) as now
+          select ${columnList}, date_trunc('milliseconds', clock_timestamp()) as now
           from reservation where ${own}
           order by created_at desc, id desc limit ${limit} offset ${offset}`),
       ]),

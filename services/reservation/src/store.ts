@@ -1,13 +1,15 @@
 import { type Queries, statement } from '@holdfast/db/database'
 import type { Transaction } from '@holdfast/messaging/transaction'
 import { currentContext } from '@holdfast/runtime/context'
+import { sql } from 'slonik'
 import { newlyOutstanding, type Step } from './booking-saga.ts'
 import { mayFollow, type Reservation } from './reservation.ts'
 import { type WakeSettings, wakeAt } from './wake.ts'
 
 /** The reservation's rows: read under lock, decide, write with the timeline. All the saga's writes go through `advance`. */
 
-export const columns = `
+/** One list for both doors: lists are read by slonik, all else by name as prepared statements. */
+export const columnList = sql.fragment`
   id, user_id as "userId", experience_id as "experienceId", time_slot_id as "timeSlotId",
   status, payment_status as "paymentStatus", payment, seats, close_reason as "closeReason",
   closing_since as "closingSince", number_of_guests as "numberOfGuests", guest_name as "guestName",
@@ -19,6 +21,7 @@ export const columns = `
   captured_minor as "capturedMinor", refunds_due as "refundsDue", refunds, outcome,
   reservation_reference as "reservationReference", wake_at as "wakeAt", repeats,
   created_at as "createdAt", updated_at as "updatedAt"`
+const columns = columnList.sql
 
 /** A reservation and the database's clock, to the millisecond that the API shows. */
 export type Seen = Reservation & { readonly now: Date }

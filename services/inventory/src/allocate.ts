@@ -1,0 +1,161 @@
+import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
+import type { AllocateSeats } from '@holdfast/contracts/messages/inventory'
+import type { Discount } from '@holdfast/contracts/values'
+import { type Database, type Queries, statement } from '@holdfast/db/database'
+import type { Logger } from '@holdfast/runtime/logger'
+import { Histogram, registry } from '@holdfast/runtime/metrics'
+import type { z } from 'zod'
+import { priceOf } from './pricing.ts'
+import { type AsJson, type ExperienceRow, experienceOf, type TimeSlotRow, timeSlotOf } from './store.ts'
+
+export type Ask = z.infer<typeof AllocateSeats.body>
+export type Reply = z.infer<typeof AllocateSeats.reply>
+
+interface Waiting {
+  readonly ask: Ask
+  readonly resolve: (reply: Reply) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Parties admitted in one call. More than this gains little, and each waits for all. */
+const batchLimit = 200
+/** Waiting parties; one more is turned away at once rather than kept until its caller has lost patience. */
+const queueLimit = 5_000
+
+const batchSize = new Histogram({
+  name: 'holdfast_allocation_batch_size',
+  help: 'Parties admitted or refused in one statement',
+  buckets: [1, 2, 5, 10, 20, 50, 100, batchLimit],
+  registers: [registry],
+})
+
+/**
+ * Answers who asks for seats. Whatever has queued up while the last statement ran goes into the next one, in the order of
+ * its arrival; nobody waits for a batch to fill. So a crowd costs one commit for many, and a single guest none more.
+ */
+export function createAllocator(database: Database, logger: Logger): (ask: Ask) => Promise<Reply> {
+  const queue: Waiting[] = []
+  let busy = false
+
+  async function work(): Promise<void> {
+    // Not yet: what arrived in the same packet goes along.
+    await Promise.resolve()
+    while (queue.length > 0) await admitAll(queue.splice(0, batchLimit))
+    busy = false
+  }
+
+  async function admitAll(batch: Waiting[]): Promise<void> {
+    batchSize.observe(batch.length)
+    try {
+      const replies = await allocateSeats(
+        database,
+        batch.map(({ ask }) => ask),
+      )
+      batch.forEach(({ resolve, reject }, i) => {
+        const reply = replies[i]
+        if (reply) resolve(reply)
+        else reject(new Error('allocate_seats left somebody without an answer'))
+      })
+    } catch (error) {
+      if (error instanceof Unavailable) for (const { reject } of batch) reject(error)
+      else await oneByOne(batch, error)
+    }
+  }
+
+  /** One of them is trouble. In a transaction of its own, each is nobody else's; a deadlock is run again there. */
+  async function oneByOne(batch: Waiting[], cause: unknown): Promise<void> {
+    logger.warn({ reason: reasonOf(cause), parties: batch.length }, 'a batch could not be admitted; going one by one')
+    for (const { ask, resolve, reject } of batch) {
+      try {
+        const [reply] = await database.transaction((tx) => allocateSeats(tx, [ask]))
+        if (!reply) throw new Error('allocate_seats left somebody without an answer')
+        resolve(reply)
+      } catch (error) {
+        reject(error)
+      }
+    }
+  }
+
+  return (ask) =>
+    new Promise((resolve, reject) => {
+      if (queue.length >= queueLimit) return reject(new Unavailable('too many parties are waiting for seats'))
+      queue.push({ ask, resolve, reject })
+      if (busy) return
+      busy = true
+      void work()
+    })
+}
+
+interface Row {
+  outcome: Reply['outcome']
+  slot_id: string | null
+  available: number | null
+  max_guests: number | null
+  guests: number | null
+  allocated_at: Date | null
+  price_per_guest: number | null
+  discounts: Discount[] | null
+  starts_at: Date | null
+  hold_seconds: number | null
+  slot: AsJson<TimeSlotRow> | null
+  experience: AsJson<ExperienceRow> | null
+}
+
+const allocate = statement<Row>(
+  'seats.allocate',
+  'select * from allocate_seats($1::uuid[], $2::uuid[], $3::uuid[], $4::int[])',
+)
+
+/** An int for Postgres; far beyond any capacity and any maximum, so the answer is the same. */
+const largestInt = 2_147_483_647
+
+/** One call, one commit: the answers in the order of the questions. */
+export async function allocateSeats(queries: Queries, asks: readonly Ask[]): Promise<Reply[]> {
+  const rows = await queries.many(allocate, [
+    asks.map((ask) => ask.reservationId),
+    asks.map((ask) => ask.experienceId),
+    asks.map((ask) => ask.timeSlotId),
+    asks.map((ask) => Math.min(ask.guests, largestInt)),
+  ])
+  const slots = new Map<string, Snapshot>()
+  return rows.map((row) => {
+    if (row.slot_id && row.slot && row.experience)
+      slots.set(row.slot_id, { slot: row.slot, experience: row.experience })
+    return replyOf(row, slots)
+  })
+}
+
+/** A slot and its experience come once, with the first row that is about them. */
+interface Snapshot {
+  readonly slot: AsJson<TimeSlotRow>
+  readonly experience: AsJson<ExperienceRow>
+}
+
+function replyOf(row: Row, slots: ReadonlyMap<string, Snapshot>): Reply {
+  switch (row.outcome) {
+    case 'allocated':
+      return allocatedReply(row, slots.get(row.slot_id ?? ''))
+    case 'not_enough_capacity':
+      return { outcome: row.outcome, available: row.available ?? 0 }
+    case 'too_many_guests':
+      return { outcome: row.outcome, maxGuests: row.max_guests ?? 0 }
+    case 'slot_not_found':
+    case 'slot_not_available':
+    case 'released':
+      return { outcome: row.outcome }
+  }
+}
+
+/** With the terms of the allocation, not those of today: asked again, it answers as the first time. */
+function allocatedReply(row: Row, snapshot: Snapshot | undefined): Reply {
+  const { guests, price_per_guest: pricePerGuest, discounts, starts_at, allocated_at, hold_seconds } = row
+  if (!snapshot || !guests || pricePerGuest === null || !discounts || !starts_at || !allocated_at || !hold_seconds)
+    throw new Error('an allocation came without its slot or its terms')
+  const terms = { pricePerGuest, discounts, startsAt: starts_at.getTime(), allocatedAt: allocated_at.getTime() }
+  return {
+    outcome: 'allocated',
+    price: priceOf(terms, guests),
+    experience: { ...experienceOf(snapshot.experience), discounts, holdSeconds: hold_seconds },
+    timeSlot: { ...timeSlotOf(snapshot.slot, snapshot.experience), pricePerGuest },
+  }
+}

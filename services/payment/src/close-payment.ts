@@ -1,0 +1,99 @@
+import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
+import { send } from '@holdfast/contracts/message'
+import { ClosePayment, PaymentClosed } from '@holdfast/contracts/messages/payment'
+import type { Database } from '@holdfast/db/database'
+import { task } from '@holdfast/messaging/handler'
+import type { Logger } from '@holdfast/runtime/logger'
+import type { Lanes } from './lanes.ts'
+import { isCaptured, isOpen } from './payment.ts'
+import { tellCapture } from './record-intent.ts'
+import { insertPaymentIfNew, intentsOf, lockPayment, setClosed, setClosing, tryClosingAgain } from './store.ts'
+import { abandonCall, type Call, pendingCallOf, type StripeCalls, type Tx, writeCall } from './stripe-calls.ts'
+
+/** One call cancels an intent; another may have to be settled before it. */
+const stepLimit = 6
+/** How soon a Stripe that was away, or a payment that was being processed, is asked again. */
+const againSeconds = 1.5
+
+export type CloseNow = (reservationId: string) => Promise<void>
+
+/** Takes a payment that is being closed as far as it goes; what stands in the way is tried again by the reconciler. */
+export function createCloser(parts: {
+  database: Database
+  calls: StripeCalls
+  lanes: Lanes
+  logger: Logger
+}): CloseNow {
+  const { calls } = parts
+
+  async function close(reservationId: string): Promise<void> {
+    const refused = new Set<string>()
+    for (let steps = 0; steps < stepLimit; steps += 1) {
+      const call = await calls.transact((tx) => finishOrCall(tx, reservationId, refused))
+      if (!call) return
+      const outcome = await calls.perform(call)
+      if (!outcome.ok && 'paymentIntentId' in call.work) refused.add(call.work.paymentIntentId)
+    }
+    throw new Unavailable('the payment keeps changing')
+  }
+
+  return async (reservationId) => {
+    try {
+      await parts.lanes(reservationId, () => close(reservationId))
+    } catch (error) {
+      // Never deferred as a message: a Stripe that is away for an hour must not make a dead letter of it.
+      parts.logger.warn({ reservationId, reason: reasonOf(error) }, 'a payment cannot be closed yet')
+      await tryClosingAgain(parts.database, reservationId, againSeconds)
+    }
+  }
+}
+
+/**
+ * The wish is committed first: from then on nothing is opened for this reservation. Asked again, it says again what came
+ * of it.
+ */
+export function closePayment(calls: StripeCalls, closeNow: CloseNow) {
+  return task(ClosePayment, async ({ reservationId }) => {
+    await calls.transact(async (tx) => {
+      // Never opened: a tombstone, so that an attempt which comes late finds it closed.
+      await insertPaymentIfNew(tx, { reservationId, userId: null, amountMinor: null, currency: null, state: 'closed' })
+      const payment = await lockPayment(tx, reservationId)
+      if (payment) await setClosing(tx, payment)
+    })
+    await closeNow(reservationId)
+  })
+}
+
+/** The next call on the way to closed; undefined when the payment is closed, and that has been said. */
+async function finishOrCall(tx: Tx, reservationId: string, refused: ReadonlySet<string>): Promise<Call | undefined> {
+  const payment = await lockPayment(tx, reservationId)
+  if (!payment) throw new Error(`there is no payment for the reservation ${reservationId}`)
+  const pending = await pendingCallOf(tx, reservationId)
+  switch (pending?.work.operation) {
+    case 'payment_intents.create':
+    case 'payment_intents.cancel':
+      // An intent that may have been made is found by making it again.
+      return pending
+    case 'payment_intents.confirm':
+    case 'payment_intents.update':
+      // Not repeated, for nobody is to be charged any more. Did it arrive, cancelling will find what it did.
+      await abandonCall(tx, pending)
+      break
+    default:
+  }
+  const intents = await intentsOf(tx, payment)
+  const open = intents.find(isOpen)
+  // Refused, but neither paid nor cancelled: the bank has not decided yet.
+  if (open && refused.has(open.id)) throw new Unavailable(`${open.id} is ${open.status}`)
+  if (open)
+    return writeCall(
+      tx,
+      { operation: 'payment_intents.cancel', reservationId, paymentIntentId: open.id },
+      { again: true },
+    )
+  await setClosed(tx, payment)
+  const captured = intents.filter(isCaptured)
+  for (const intent of captured) await tellCapture(tx, payment, intent.id)
+  if (captured.length === 0) tx.say(send(PaymentClosed, { reservationId }))
+  return undefined
+}

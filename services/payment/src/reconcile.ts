@@ -1,0 +1,102 @@
+import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
+import { type Database, statement } from '@holdfast/db/database'
+import { childTraceparent, inContext } from '@holdfast/runtime/context'
+import type { Logger } from '@holdfast/runtime/logger'
+import { type Loop, startLoop } from '@holdfast/runtime/loop'
+import { Gauge, registry } from '@holdfast/runtime/metrics'
+import type { CloseNow } from './close-payment.ts'
+import { cleanEvents, parkedEvents } from './event-store.ts'
+import type { Lanes } from './lanes.ts'
+import { takePaymentsToClose } from './store.ts'
+import { asCall, type Call, type StripeCalls } from './stripe-calls.ts'
+import { takeParkedEvent } from './webhook.ts'
+
+/** Whatever a crash, a lost answer or an absence of Stripe left undone is taken up here, by any instance. */
+
+/** Calls and closings under way at one time, of each. */
+const atOnce = 16
+const cleanEveryMs = 60_000
+
+/** A lease of ten seconds: longer than a call takes with its retry. */
+const takeDue = statement<Call>(
+  'stripe-call.take-due',
+  `update stripe_call set retry_at = now() + interval '10 seconds'
+   where key in (
+     select key from stripe_call where state = 'pending' and retry_at <= now() order by retry_at limit ${atOnce}
+     for update skip locked
+   )
+   returning key, generation, work, state, problem`,
+)
+const clean = statement(
+  'stripe-call.clean',
+  `delete from stripe_call where key in (
+     select key from stripe_call
+     where state <> 'pending' and updated_at < now() - interval '90 days' limit 1000
+   )`,
+)
+
+const parked = new Gauge({
+  name: 'holdfast_stripe_events_parked',
+  help: 'Events about intents that we do not know (yet)',
+  registers: [registry],
+})
+
+export function startReconciling(parts: {
+  database: Database
+  calls: StripeCalls
+  closeNow: CloseNow
+  lanes: Lanes
+  logger: Logger
+  everyMs: number
+}): { loops: Loop[]; nudge: () => void } {
+  const { database, calls, lanes, logger, everyMs } = parts
+
+  async function take(call: Call): Promise<void> {
+    const { work } = call
+    const causationId = `reconcile:${call.key}`
+    const isOnIntent = work.operation.startsWith('payment_intents.') && 'reservationId' in work
+    const perform = async () => {
+      await calls.perform(call)
+    }
+    try {
+      await inContext({ traceparent: childTraceparent(), causationId }, () =>
+        isOnIntent ? lanes(work.reservationId, perform) : perform(),
+      )
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      logger.warn({ key: call.key, reason: reasonOf(error) }, 'a call to Stripe will be repeated')
+    }
+  }
+
+  const pending = startLoop('settling calls to Stripe', everyMs, logger, async () => {
+    const due = (await database.many(takeDue)).map(asCall)
+    const ends = await Promise.allSettled(due.map(take))
+    for (const end of ends)
+      if (end.status === 'rejected') logger.error({ err: end.reason }, 'a call could not be settled')
+    return due.length === atOnce
+  })
+  const closing = startLoop('closing payments', everyMs, logger, async () => {
+    const due = await takePaymentsToClose(database, atOnce)
+    await Promise.all(
+      due.map(({ reservationId }) => {
+        const context = {
+          traceparent: childTraceparent(),
+          causationId: `reconcile:close:${reservationId}`,
+          reservationId,
+        }
+        return inContext(context, () => parts.closeNow(reservationId))
+      }),
+    )
+    return due.length === atOnce
+  })
+  const events = startLoop('matching parked events', everyMs, logger, async () => {
+    const more = await takeParkedEvent(calls)
+    if (!more) parked.set(await parkedEvents(database))
+    return more
+  })
+  const cleaning = startLoop('cleaning events and calls', cleanEveryMs, logger, async () => {
+    const moreEvents = await cleanEvents(database)
+    return (await database.run(clean)) > 0 || moreEvents
+  })
+  return { loops: [pending, closing, events, cleaning], nudge: pending.nudge }
+}

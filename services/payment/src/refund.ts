@@ -1,0 +1,110 @@
+import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
+import { send } from '@holdfast/contracts/message'
+import { PaymentRefunded, RefundPayment } from '@holdfast/contracts/messages/payment'
+import { task } from '@holdfast/messaging/handler'
+import type { Logger } from '@holdfast/runtime/logger'
+import { type Intent, isCaptured, type Payment } from './payment.ts'
+import { type RefundRow, refundsOfIntent, saveAmountRefunded, saveRefund } from './refund-store.ts'
+import { decideRefund, intentsOf, lockPayment } from './store.ts'
+import type { StripeDoor } from './stripe.ts'
+import { type Call, type Operations, type StripeCalls, type Tx, writeCall } from './stripe-calls.ts'
+import type { SeenRefund } from './stripe-objects.ts'
+
+/**
+ * Gives all of one captured intent back, once. The order is committed first and stays in the ledger until Stripe has
+ * answered; asked again, what came of it is said again.
+ */
+export function refundPayment(calls: StripeCalls, logger: Logger) {
+  return task(RefundPayment, async ({ reservationId, paymentIntentId, reason }) => {
+    const call = await calls.transact(async (tx): Promise<Call | undefined> => {
+      const { payment, intent } = await lockIntent(tx, reservationId, paymentIntentId)
+      if (!isCaptured(intent)) throw new Error(`${paymentIntentId} has captured nothing to give back`)
+      await decideRefund(tx, paymentIntentId, reason)
+      // Whoever decided first gave the cause; another one later changes nothing.
+      const cause = intent.refundCause ?? reason
+      const made = (await refundsOfIntent(tx, paymentIntentId)).findLast((refund) => isLive(refund))
+      if (made && intent.refundCause && intent.amountRefundedMinor >= intent.amountReceivedMinor) {
+        tellRefund(tx, payment, intent, made, intent.amountRefundedMinor)
+        return undefined
+      }
+      return writeCall(tx, { operation: 'refunds.create', reservationId, paymentIntentId, cause })
+    })
+    try {
+      if (call) await calls.perform(call)
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      logger.warn({ reservationId, paymentIntentId, reason: reasonOf(error) }, 'a refund will be tried again')
+    }
+  })
+}
+
+export function refundOperations(stripe: StripeDoor): Pick<Operations, 'refunds.create' | 'refunds.list'> {
+  return {
+    'refunds.create': {
+      // Without an amount, all that is left of it: even under another key nothing is given back twice.
+      call: ({ paymentIntentId, reservationId, cause }, key) =>
+        stripe.createRefund({ payment_intent: paymentIntentId, metadata: { reservationId, cause } }, key),
+      done: (tx, { reservationId, paymentIntentId }, refund: SeenRefund) =>
+        recordRefunds(tx, reservationId, paymentIntentId, [refund]),
+      refused: async (tx, { reservationId, paymentIntentId }, { problem }) => {
+        if (problem.code !== 'charge_already_refunded') return 'retry'
+        // Someone else was first, or our own answer was lost: the list tells.
+        await tx.order({ operation: 'refunds.list', reservationId, paymentIntentId, because: 'already-refunded' })
+        return 'failed'
+      },
+    },
+    'refunds.list': {
+      call: ({ paymentIntentId }) => stripe.listRefunds(paymentIntentId),
+      done: (tx, { reservationId, paymentIntentId }, refunds: SeenRefund[]) =>
+        recordRefunds(tx, reservationId, paymentIntentId, refunds),
+    },
+  }
+}
+
+/** Records refunds as Stripe shows them; each that is new is told, whoever made it. */
+export async function recordRefunds(
+  tx: Tx,
+  reservationId: string,
+  intentId: string,
+  refunds: readonly SeenRefund[],
+): Promise<void> {
+  const { payment, intent } = await lockIntent(tx, reservationId, intentId)
+  const news = new Set<string>()
+  for (const refund of refunds) if (await saveRefund(tx, intentId, refund)) news.add(refund.id)
+  let cumulative = 0
+  for (const refund of (await refundsOfIntent(tx, intentId)).filter(isLive)) {
+    cumulative += refund.amountMinor
+    if (news.has(refund.id)) tellRefund(tx, payment, intent, refund, cumulative)
+  }
+  await saveAmountRefunded(tx, intentId, cumulative)
+}
+
+/** A refund that failed gave nothing back. */
+export const isLive = ({ status }: RefundRow): boolean => status !== 'failed' && status !== 'canceled'
+
+export const refundView = ({ id, amountMinor, reason, cause, createdAt }: RefundRow) => ({
+  refundId: id,
+  amount: amountMinor,
+  reason: reason ?? (cause === 'external' ? null : cause),
+  createdAt: createdAt.toISOString(),
+})
+
+function tellRefund(tx: Tx, payment: Payment, intent: Intent, refund: RefundRow, amountRefundedMinor: number): void {
+  tx.say(
+    send(PaymentRefunded, {
+      reservationId: payment.reservationId,
+      paymentIntentId: intent.id,
+      cause: refund.cause,
+      capturedMinor: intent.amountReceivedMinor,
+      amountRefundedMinor,
+      refund: refundView(refund),
+    }),
+  )
+}
+
+async function lockIntent(tx: Tx, reservationId: string, intentId: string) {
+  const payment = await lockPayment(tx, reservationId)
+  const intent = payment && (await intentsOf(tx, payment)).find(({ id }) => id === intentId)
+  if (!intent) throw new Error(`${intentId} is no intent of the reservation ${reservationId}`)
+  return { payment, intent }
+}

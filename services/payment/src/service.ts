@@ -1,0 +1,56 @@
+import { startService } from '@holdfast/service/service'
+import { closePayment, createCloser } from './close-payment.ts'
+import type { Settings } from './config.ts'
+import { createCustomers, customerOperations } from './customers.ts'
+import { intentOperations } from './intent-calls.ts'
+import { methodOperations } from './keep-card.ts'
+import { createLanes } from './lanes.ts'
+import { serveMethods } from './methods.ts'
+import { openPayment } from './open-payment.ts'
+import { pollPayment } from './poll.ts'
+import { readPayment } from './read-payment.ts'
+import { startReconciling } from './reconcile.ts'
+import { refundOperations, refundPayment } from './refund.ts'
+import { settlePayment } from './settle-payment.ts'
+import { openStripe } from './stripe.ts'
+import { createStripeCalls } from './stripe-calls.ts'
+import { serveWebhook } from './webhook.ts'
+
+/** The payment service on one page: what it serves, hears, answers and does by itself. */
+export function startPayment(settings: Settings) {
+  return startService({
+    name: 'payment',
+    settings,
+    migrations: new URL('../migrations', import.meta.url),
+    assemble: (parts) => {
+      const { database, messaging, reads, logger } = parts
+      const stripe = openStripe(settings)
+      const lanes = createLanes()
+      const operations = {
+        ...intentOperations(stripe),
+        ...refundOperations(stripe),
+        ...customerOperations(stripe),
+        ...methodOperations(stripe),
+      }
+      const calls = createStripeCalls({ database, messaging, logger, operations, nudge: () => reconciling.nudge() })
+      const customers = createCustomers(database, calls)
+      const closeNow = createCloser({ database, calls, lanes, logger })
+      const everyMs = settings.RECONCILE_SECONDS * 1_000
+      const reconciling = startReconciling({ database, calls, closeNow, lanes, logger, everyMs })
+      const stripeParts = { database, calls, stripe }
+
+      serveMethods(parts.serve, { ...stripeParts, reads, customers })
+      serveWebhook(parts, stripeParts)
+
+      return {
+        answers: [
+          openPayment({ stripe, calls, customers, lanes }),
+          settlePayment(stripeParts),
+          readPayment(stripeParts),
+        ],
+        handlers: [closePayment(calls, closeNow), refundPayment(calls, logger), pollPayment(stripeParts)],
+        loops: [...reconciling.loops, { stop: async () => stripe.close(), nudge: () => {} }],
+      }
+    },
+  })
+}

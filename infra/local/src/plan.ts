@@ -76,7 +76,8 @@ export function processSpec(home: Home, instance: Instance, env: NodeJS.ProcessE
     url: instance.url,
     // Services drain for up to 15 s.
     graceMs: 20_000,
-    readyWithinMs: 60_000,
+    // They wait for RabbitMQ, which may take its own 90 s.
+    readyWithinMs: 120_000,
     isReady: () => answers(`${instance.url}/health/ready`),
   }
 }

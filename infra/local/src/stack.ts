@@ -1,7 +1,6 @@
-import { createDatabases, type Databases, databasesFromEnvironment } from './databases.ts'
+import type { Databases } from './databases.ts'
 import { type External, externalSettings } from './external.ts'
 import { openHome } from './home.ts'
-import { obtainPostgres, obtainRabbitmq } from './infrastructure.ts'
 import {
   type Instance,
   type PlanOptions,
@@ -15,6 +14,7 @@ import type { Rabbitmq } from './servers.ts'
 import { type Surroundings, serviceEnvironment } from './service-environment.ts'
 import { openSession, type Session, stages } from './session.ts'
 import { removeStackFile, type StackFile, writeStackFile } from './stack-file.ts'
+import { seconds, startServers } from './start-servers.ts'
 import { type Running, supervise } from './supervisor.ts'
 
 export interface StackOptions extends PlanOptions {
@@ -87,7 +87,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
   }
 }
 
-/** Everything that waits for nobody at once; the services as soon as Postgres and RabbitMQ are there. */
+/** Everything at once that waits for nothing; the services when they can. */
 async function startAll(session: Session, options: StackOptions, external: External): Promise<() => StackFile> {
   const { context } = session
   const only = (options.only ?? programNames).filter((name) => !replaced(name, external))
@@ -103,10 +103,13 @@ async function startAll(session: Session, options: StackOptions, external: Exter
         .filter(({ program }) => programs[program].stage === stage)
         .map((instance) => startInstance(session, surroundings, instance)),
     )
-  const standIns = startThose(stages.standIns, around)
-  const [databases, rabbitmq] = await Promise.all([startPostgres(session), startRabbitmq(session), standIns])
-  const informed = { ...around, databases, rabbitmqUrl: rabbitmq.url.href }
-  await Promise.all([startThose(stages.services, informed), startThose(stages.gateway, informed)])
+  const [, { databases, rabbitmq }] = await Promise.all([
+    startThose(stages.standIns, around),
+    startServers(session, async (databases, rabbitmqUrl) => {
+      const informed = { ...around, databases, rabbitmqUrl }
+      await Promise.all([startThose(stages.services, informed), startThose(stages.gateway, informed)])
+    }),
+  ])
   return () => describe(session, instances, external, databases, rabbitmq)
 }
 
@@ -120,26 +123,6 @@ async function startInstance(session: Session, around: Surroundings, instance: I
   const running = supervise(processSpec(home, instance, serviceEnvironment(around, instance)), watch)
   await session.start(running, programs[instance.program].stage)
   say(`${instance.name} is ready at ${instance.url} (${seconds(startedAt)})`)
-}
-
-async function startPostgres(session: Session): Promise<Databases> {
-  const { context } = session
-  const given = databasesFromEnvironment(context.environment)
-  if (given) return given
-  const startedAt = Date.now()
-  const { adminUrl, running } = await obtainPostgres(context)
-  await session.startInOrder(running)
-  const databases = await createDatabases(adminUrl, context.home)
-  context.say(`postgres is ready on port ${adminUrl.port} (${seconds(startedAt)})`)
-  return databases
-}
-
-async function startRabbitmq(session: Session): Promise<Rabbitmq> {
-  const startedAt = Date.now()
-  const rabbitmq = await obtainRabbitmq(session.context)
-  await session.startInOrder(rabbitmq.running)
-  session.context.say(`rabbitmq is ready on port ${rabbitmq.url.port} (${seconds(startedAt)})`)
-  return rabbitmq
 }
 
 function describe(
@@ -182,8 +165,4 @@ function controls(session: Session): Pick<RunningStack, 'kill' | 'down' | 'up'> 
     down: (name) => named(name).stop(),
     up: (name) => named(name).start(),
   }
-}
-
-function seconds(since: number): string {
-  return `${((Date.now() - since) / 1_000).toFixed(1)} s`
 }

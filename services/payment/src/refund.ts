@@ -71,11 +71,10 @@ export async function recordRefunds(
   const { payment, intent } = await lockIntent(tx, reservationId, intentId)
   const news = new Set<string>()
   for (const refund of refunds) if (await saveRefund(tx, intentId, refund)) news.add(refund.id)
-  let cumulative = 0
-  for (const refund of (await refundsOfIntent(tx, intentId)).filter(isLive)) {
-    cumulative += refund.amountMinor
-    if (news.has(refund.id)) tellRefund(tx, payment, intent, refund, cumulative)
-  }
+  // Stripe's times are whole seconds, so refunds have no order among themselves: each is told with the sum of all.
+  const live = (await refundsOfIntent(tx, intentId)).filter(isLive)
+  const cumulative = live.reduce((sum, refund) => sum + refund.amountMinor, 0)
+  for (const refund of live) if (news.has(refund.id)) tellRefund(tx, payment, intent, refund, cumulative)
   await saveAmountRefunded(tx, intentId, cumulative)
 }
 

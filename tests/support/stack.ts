@@ -32,6 +32,7 @@ export async function startTestStack(
     home,
     env,
     durable: false,
+    ...(process.env.TEST_ONLY && { only: process.env.TEST_ONLY.split(',') as never }),
     logLevel: process.env.TEST_LOG_LEVEL ?? 'warn',
     replicas,
   })

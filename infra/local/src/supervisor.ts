@@ -42,7 +42,7 @@ export interface Watch {
 const firstDelayMs = 100
 const longestDelayMs = 5_000
 /** Who lives this long was no failure to start; the next restart is at once again. */
-const soundLifeMs = 10_000
+const soundLifeMs = 3_000
 const deathsBeforeGivingUp = 3
 
 export function supervise(spec: ProcessSpec, watch: Watch): Running {

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { PostgreSqlContainer } from '@testcontainers/postgresql'
 import { RabbitMQContainer } from '@testcontainers/rabbitmq'
 import { type AbstractStartedContainer, getContainerRuntimeClient } from 'testcontainers'
@@ -42,6 +43,7 @@ export function postgresContainer(
       .withDatabase('postgres')
       .withEnvironment({ POSTGRES_INITDB_ARGS: initdbFlags.join(' ') })
       .withBindMounts([{ source: data, target: '/var/lib/postgresql' }])
+      .withLogConsumer(logTo(home.path('logs', 'postgres.log')))
       .withExposedPorts({ container: 5432, host: settings.port })
       .withCommand(['postgres', '-c', `max_connections=${settings.maxConnections}`, '-c', 'timezone=UTC'])
       .start()
@@ -66,12 +68,17 @@ export function rabbitmqContainer(
         RABBITMQ_DEFAULT_PASS: home.secret('rabbitmq'),
       })
       .withBindMounts([{ source: data, target: '/var/lib/rabbitmq' }])
+      .withLogConsumer(logTo(home.path('logs', 'rabbitmq.log')))
       .withExposedPorts({ container: 5672, host: ports.amqp }, { container: 15672, host: ports.management })
       .start()
     if (!(await serves(urls))) throw new Error('RabbitMQ has started in Docker but does not answer')
     return started
   }
   return { ...urls, running: [{ running: keep('rabbitmq', home, begin, watch), stage: stages.servers }] }
+}
+
+function logTo(file: string): (stream: Readable) => void {
+  return (stream) => stream.pipe(createWriteStream(file))
 }
 
 /** A container that is started again when it dies. Its pid is the host's, where the engine runs on this host. */

@@ -27,6 +27,8 @@ export interface Delivery {
   ack(): void
   /** Back to the queue, for this or another consumer. */
   giveBack(): void
+  /** Not to be delivered again: to the dead-letter queue, where the queue has one. */
+  reject(): void
 }
 
 export interface Consumer {
@@ -110,6 +112,8 @@ export function openBroker(options: { url: string; name: string; topology: Topol
         retryMs = firstRetryMs
         metrics.brokerConnected.set(1)
         logger.info('connected to the broker')
+        // Closed while it was being opened: nobody else knows of it.
+        if (closing) opened.end('closed')
         const reason = await opened.ended
         if (!closing) logger.warn({ reason }, 'the broker session ended; connecting again')
       } catch (error) {
@@ -177,11 +181,7 @@ export function openBroker(options: { url: string; name: string; topology: Topol
     },
 
     declare: async (more) => {
-      topology = {
-        exchanges: [...topology.exchanges, ...more.exchanges],
-        queues: [...topology.queues, ...more.queues],
-        bindings: [...topology.bindings, ...more.bindings],
-      }
+      topology = joined(topology, more)
       const { connection } = current()
       const channel = await connection.createChannel()
       channel.on('error', () => {})
@@ -197,6 +197,18 @@ export function openBroker(options: { url: string; name: string; topology: Topol
       open?.end('closed')
       await running
     },
+  }
+}
+
+/** Both, with everything once: what is declared over and over, as queues that expire are, does not pile up. */
+function joined(one: Topology, other: Topology): Topology {
+  const once = <T>(items: readonly T[], key: (item: T) => string) => [
+    ...new Map(items.map((item) => [key(item), item])).values(),
+  ]
+  return {
+    exchanges: once([...one.exchanges, ...other.exchanges], (exchange) => exchange.name),
+    queues: once([...one.queues, ...other.queues], (queue) => queue.name),
+    bindings: once([...one.bindings, ...other.bindings], (binding) => JSON.stringify(binding)),
   }
 }
 
@@ -233,6 +245,7 @@ function deliveryOf(channel: Channel, message: ConsumeMessage, noAck: boolean): 
     deathReason: headers?.['x-first-death-reason'] as string | undefined,
     ack: () => settle(() => channel.ack(message)),
     giveBack: () => settle(() => channel.nack(message, false, true)),
+    reject: () => settle(() => channel.nack(message, false, false)),
   }
 }
 

@@ -160,19 +160,27 @@ async function openReservationSide(databaseUrl: string, brokerUrl: string) {
 }
 
 function askAs({ ask, tell }: Pick<Awaited<ReturnType<typeof openReservationSide>>, 'ask' | 'tell'>) {
+  const open = (wanted: Partial<Ask> = {}) =>
+    ask(OpenPayment, {
+      reservationId: randomUUID(),
+      attempt: 1,
+      userId: 'user-1',
+      amountMinor: 15_000,
+      currency: 'usd',
+      paymentMethodId: null,
+      savePaymentMethod: false,
+      description: 'Sunset kayaking',
+      ...wanted,
+    })
   return {
-    open: (wanted: Partial<Ask> = {}) =>
-      ask(OpenPayment, {
-        reservationId: randomUUID(),
-        attempt: 1,
-        userId: 'user-1',
-        amountMinor: 15_000,
-        currency: 'usd',
-        paymentMethodId: null,
-        savePaymentMethod: false,
-        description: 'Sunset kayaking',
-        ...wanted,
-      }),
+    open,
+    /** Opens a payment and expects an intent that can be paid. */
+    opened: async (wanted: Partial<Ask> = {}) => {
+      const reservationId = wanted.reservationId ?? randomUUID()
+      const reply = await open({ ...wanted, reservationId })
+      if (reply.outcome !== 'open') throw new Error(`expected an open intent, got ${JSON.stringify(reply)}`)
+      return { ...reply, reservationId }
+    },
     settle: (reservationId: string, paymentIntentId: string) => ask(SettlePayment, { reservationId, paymentIntentId }),
     read: async (reservationId: string) => (await ask(ReadPayment, { reservationId })).payment,
     close: (reservationId: string) => tell(send(ClosePayment, { reservationId, reason: 'expired' })),

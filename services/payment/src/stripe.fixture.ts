@@ -51,8 +51,8 @@ export function controlStripe(url: string) {
     'card[cvc]': number.startsWith('37') ? '1234' : '123',
   })
   const asGuest = async (path: string, params: Record<string, string>): Promise<Body> => {
-    const body = new URLSearchParams({ key: 'pk_test_holdfast', ...params })
-    const response = await fetch(`${url}${path}`, { method: 'POST', body })
+    const headers = { authorization: 'Bearer pk_test_holdfast' }
+    const response = await fetch(`${url}${path}`, { method: 'POST', headers, body: new URLSearchParams(params) })
     return response.json()
   }
 
@@ -85,4 +85,9 @@ export function controlStripe(url: string) {
       (await control('GET', '/events')).data.filter((event: { type: string }) => event.type === type),
     resend: (eventId: string) => control('POST', `/events/${eventId}/resend`, {}),
   }
+}
+
+/** What Stripe puts into the `stripe-signature` header. */
+export function signatureOf(payload: string, secret: string, timestamp: number): string {
+  return new Stripe('sk_test_holdfast').webhooks.generateTestHeaderString({ payload, secret, timestamp })
 }

@@ -40,7 +40,10 @@ export const Settings = z
     INVENTORY_URLS: HttpUrls,
     RESERVATION_URLS: HttpUrls,
     PAYMENT_URLS: HttpUrls,
-    /** An upstream that has not begun to answer by then is a 503: our answer must be out within 5 s. */
+    /**
+     * An upstream that has not answered by then is a 503, which must be out within 5 s. Services wait 4 s for one another:
+     * what they say about it should still get through.
+     */
     UPSTREAM_TIMEOUT_MS: count(4_500, 60_000),
     /** Requests a minute. */
     RATE_LIMIT_PER_USER: count(300),

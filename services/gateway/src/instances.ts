@@ -1,4 +1,5 @@
 import { type Dispatcher, errors, Pool } from 'undici'
+import type { Headers } from './headers.ts'
 
 /** The instances of one service: whose turn it is, and what to do when one is away. */
 
@@ -11,15 +12,21 @@ export interface Outgoing {
   readonly repeatable: boolean
 }
 
+export interface Answer {
+  readonly statusCode: number
+  readonly headers: Headers
+  readonly body: Buffer | Dispatcher.ResponseData['body']
+}
+
 export interface Instances {
-  send(outgoing: Outgoing): Promise<Dispatcher.ResponseData>
+  send(outgoing: Outgoing): Promise<Answer>
   /** Whether any instance says that it is ready. */
   anyReady(): Promise<boolean>
   close(): Promise<void>
 }
 
-/** Thrown when nothing has been answered in time. */
-export class TooLate extends Error {
+/** Nothing has been answered in time. */
+class TooLate extends Error {
   constructor(afterMs: number) {
     super(`no answer within ${afterMs} ms`)
     this.name = 'TooLate'
@@ -36,6 +43,7 @@ const connectionsEach = 64
 const connectTimeoutMs = 1_000
 const restMs = 2_000
 const probeTimeoutMs = 1_000
+const wholeUpToBytes = 64 * 1024
 
 export function openInstances(urls: readonly string[], timeoutMs: number): Instances {
   const instances = urls.map((url): Instance => ({ pool: openPool(url, timeoutMs), restingUntil: 0 }))
@@ -66,7 +74,7 @@ function openPool(url: string, timeoutMs: number): Pool {
   return new Pool(url, {
     connections: connectionsEach,
     connect: { timeout: connectTimeoutMs },
-    // The whole exchange up to the headers has one deadline, waiting for a connection included; undici's own clock
+    // The exchange as a whole has one deadline, waiting for a connection included; undici's own clock
     // would start only when the request is written.
     headersTimeout: 0,
     bodyTimeout: timeoutMs,
@@ -83,11 +91,11 @@ async function sendToOne(
   outgoing: Outgoing,
   signal: AbortSignal,
   repeated = false,
-): Promise<Dispatcher.ResponseData> {
+): Promise<Answer> {
   if (!instance) throw new Error('a service has at least one instance')
   const { method, path, headers, body } = outgoing
   try {
-    return await instance.pool.request({ method, path, headers, body, signal })
+    return await whole(await instance.pool.request({ method, path, headers, body, signal }))
   } catch (error) {
     const kind = failureOf(error)
     if (kind !== 'other') instance.restingUntil = Date.now() + restMs
@@ -96,6 +104,15 @@ async function sendToOne(
       return sendToOne([...others, instance], outgoing, signal, true)
     throw error
   }
+}
+
+/**
+ * A small answer is taken whole, within the deadline: it goes on in one write, and one that breaks off is repeated or a
+ * 503 instead of half a body. Anything else is passed on as it comes.
+ */
+async function whole({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<Answer> {
+  const isSmall = Number(headers['content-length'] ?? Number.NaN) <= wholeUpToBytes
+  return { statusCode, headers, body: isSmall ? Buffer.from(await body.arrayBuffer()) : body }
 }
 
 const connectCodes = new Set([

@@ -12,7 +12,7 @@ import { startGateway } from './service.ts'
 /** What the gateway's tests have around it: services that are plain HTTP servers, an issuer, and raw sockets. */
 
 export const poolId = 'us-east-1_Gateway01'
-export const clientId = 'gateway-tests'
+const clientId = 'gateway-tests'
 
 export interface Received {
   readonly method: string

@@ -69,13 +69,26 @@ describe('a service that is away', () => {
     expect(await answer.json()).toEqual(unavailable)
   })
 
-  test('or that hangs is a 503 within five seconds, for those who wait for a connection as well', async () => {
+  test('or that hangs is a 503 within five seconds', async () => {
     await open((await start(() => {})).url)
     const startedAt = Date.now()
-    const answers = await Promise.all(Array.from({ length: 80 }, () => get()))
+    const answer = await get()
     expect(Date.now() - startedAt).toBeLessThan(5_000)
+    expect({ status: answer.status, retryAfter: answer.headers.get('retry-after') }).toEqual({
+      status: 503,
+      retryAfter: '1',
+    })
+    expect(await answer.json()).toEqual(unavailable)
+  })
+
+  test('nor do those wait longer for whom there is no connection left', async () => {
+    const hanging = await start(() => {})
+    await open(hanging.url, { UPSTREAM_TIMEOUT_MS: '1000' })
+    const startedAt = Date.now()
+    const answers = await Promise.all(Array.from({ length: 80 }, () => get()))
+    // Waiting for those before them, the last sixteen would take two seconds.
+    expect(Date.now() - startedAt).toBeLessThan(1_900)
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]))
-    expect(answers[0]?.headers.has('retry-after')).toBe(true)
   })
 
   test('opens its breaker, which answers at once and lets through again when the service is back', async () => {
@@ -165,13 +178,37 @@ describe('several instances', () => {
 })
 
 describe('an answer that breaks off', () => {
-  test('in the middle of its body: the client sees that it is torn, not a shorter answer', async () => {
-    const service = await start((_request, response) => {
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' })
+  const half = (headers: Record<string, string>) =>
+    start((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', ...headers })
       response.write('{"half":', () => response.socket?.destroy())
     })
-    await open(service.url)
+
+  test('is none: another instance is asked what may be asked again', async () => {
+    const [torn, well] = [await half({ 'content-length': '100' }), await start()]
+    await open(`${torn.url},${well.url}`)
+    for (let times = 0; times < 4; times += 1) expect(await (await get()).json()).toEqual({ from: 'service' })
+    expect(torn.received.length).toBeGreaterThan(0)
+  })
+
+  test('or a 503', async () => {
+    await open((await half({ 'content-length': '100' })).url)
+    const answer = await get()
+    expect({ status: answer.status, body: await answer.json() }).toEqual({ status: 503, body: unavailable })
+  })
+
+  test('and a long one is torn for the client as well, not shorter', async () => {
+    await open((await half({ 'content-length': '1000000' })).url)
     await expect(get().then((answer) => answer.text())).rejects.toThrow()
+  })
+
+  test('headers that come and a body that does not: a 503 in time', async () => {
+    const stalling = await start((_request, response) => {
+      response.writeHead(200, { 'content-length': '100' })
+      response.write('{')
+    })
+    await open(stalling.url, { UPSTREAM_TIMEOUT_MS: '300' })
+    expect((await get()).status).toBe(503)
   })
 })
 

@@ -2,13 +2,12 @@ import { Unavailable } from '@holdfast/contracts/errors'
 import type { Logger } from '@holdfast/runtime/logger'
 import { Counter, Gauge, registry } from '@holdfast/runtime/metrics'
 import CircuitBreaker from 'opossum'
-import type { Dispatcher } from 'undici'
-import { type Outgoing, openInstances } from './instances.ts'
+import { type Answer, type Outgoing, openInstances } from './instances.ts'
 
 /** One service behind the gateway, with the breaker that spares it while it is away. */
 export interface Upstream {
-  /** The answer as its headers come in; throws `Unavailable` when there is none. */
-  send(outgoing: Outgoing): Promise<Dispatcher.ResponseData>
+  /** Throws `Unavailable` when there is no answer. */
+  send(outgoing: Outgoing): Promise<Answer>
   ready(): Promise<boolean>
   close(): Promise<void>
 }
@@ -77,11 +76,11 @@ export function openUpstream(name: string, urls: readonly string[], timeoutMs: n
  * best what is missing, while its other routes may do without. Our services answer with the id of the request. A
  * 502–504 without it comes from something in between that could not reach the service.
  */
-async function ownAnswer(outgoing: Outgoing, answer: Dispatcher.ResponseData): Promise<Dispatcher.ResponseData> {
+async function ownAnswer(outgoing: Outgoing, answer: Answer): Promise<Answer> {
   const { statusCode, headers, body } = answer
   const byTransport = statusCode >= 502 && statusCode <= 504
   if (!byTransport || headers['x-request-id'] === outgoing.headers['x-request-id']) return answer
-  await body.dump()
+  if (!Buffer.isBuffer(body)) await body.dump()
   throw new Error(`something in between answered ${statusCode}`)
 }
 

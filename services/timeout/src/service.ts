@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { reasonOf } from '@holdfast/contracts/errors'
+import { createServer } from '@holdfast/http/server'
+import { type Broker, type Consumer, type Delivery, openBroker } from '@holdfast/messaging/broker'
+import { queueOf, systemTopology, type Topology } from '@holdfast/messaging/topology'
+import { createLogger, type Logger } from '@holdfast/runtime/logger'
+import type { Running } from '@holdfast/runtime/run'
+import type { Settings } from './config.ts'
+import { type Arm, dueQueue, dueTopology, openDelays } from './delay-exchange.ts'
+import { armOrAnnounce, read } from './due.ts'
+
+/** Timeout: waits for the end of holds, and owns nothing. What it forgets, the sweep in reservation finds. */
+export async function startTimeout(settings: Settings): Promise<Running & { url: string }> {
+  const logger = createLogger('timeout', settings)
+  const name = settings.SERVICE_INSTANCE ?? 'timeout'
+  const broker = openBroker({ url: settings.RABBITMQ_URL, name, topology: topology(), logger })
+  const ended = new AbortController()
+  let armed: ReturnType<typeof consume> | undefined
+
+  const app = createServer({
+    logger,
+    ready: {
+      running: () => !ended.signal.aborted,
+      broker: () => broker.connected(),
+      delays: () => armed !== undefined,
+    },
+  })
+  const url = await app.listen({ host: settings.HOST, port: settings.PORT })
+  // Not awaited: without a broker the service is alive, only not ready.
+  const opening = openDelays(settings.RABBITMQ_URL, broker, logger, ended.signal).then(
+    (arm) => {
+      armed = consume(broker, arm, logger, ended.signal)
+    },
+    (error: unknown) => logger.warn({ reason: reasonOf(error) }, 'not arming timeouts'),
+  )
+  logger.info({ url }, 'started')
+
+  return {
+    url,
+    logger,
+    stop: async () => {
+      ended.abort()
+      await opening
+      await armed?.stop()
+      await Promise.all([app.close(), broker.close()])
+    },
+  }
+}
+
+function topology(): Topology {
+  const system = systemTopology()
+  return { ...system, queues: [...system.queues, ...dueTopology.queues] }
+}
+
+/** Messages on their way to the broker at one time; what is announced is not delayed by what is being armed. */
+const prefetch = 200
+/** After a failure, before the message goes back: the broker is away, and asking it at once again would only spin. */
+const pauseMs = 500
+
+function consume(broker: Broker, arm: Arm, logger: Logger, ended: AbortSignal) {
+  const working = new Set<Promise<void>>()
+
+  async function handle(delivery: Delivery): Promise<void> {
+    const scheduled = readOrReject(delivery, logger)
+    if (!scheduled) return
+    try {
+      await armOrAnnounce(broker, arm, delivery.content, scheduled)
+      delivery.ack()
+    } catch (error) {
+      logger.warn({ reason: reasonOf(error), reservationId: scheduled.timeout.reservationId }, 'not armed; giving back')
+      await sleep(pauseMs, undefined, { signal: ended }).catch(() => {})
+      delivery.giveBack()
+    }
+  }
+
+  const hear = (queue: string): Consumer =>
+    broker.consume(queue, { prefetch }, (delivery) => {
+      const work = handle(delivery).finally(() => working.delete(work))
+      working.add(work)
+    })
+  const consumers = [hear(queueOf('timeout')), hear(dueQueue)]
+
+  return {
+    stop: async () => {
+      await Promise.all(consumers.map((consumer) => consumer.pause()))
+      while (working.size > 0) await Promise.all(working)
+    },
+  }
+}
+
+/** What nobody can read will not become readable: to the dead letters, where an operator finds it. */
+function readOrReject(delivery: Delivery, logger: Logger) {
+  try {
+    return read(delivery.content)
+  } catch (error) {
+    logger.error({ reason: reasonOf(error).slice(0, 500) }, 'a message is no timeout: a dead letter')
+    delivery.reject()
+    return undefined
+  }
+}

@@ -14,6 +14,13 @@ export interface CallOptions<R extends Route> {
 }
 type Input<S> = NonNullable<S> extends z.ZodType ? z.input<NonNullable<S>> : undefined
 
+/** A request as no contract foresees it. */
+export interface RawOptions {
+  readonly as?: string | undefined
+  readonly body?: NonNullable<RequestInit['body']>
+  readonly headers?: Record<string, string>
+}
+
 export interface Answer<Body = unknown> {
   readonly status: number
   readonly headers: Headers
@@ -35,6 +42,8 @@ export interface Api {
   ok<R extends Route>(route: R, options?: CallOptions<R>): Promise<z.output<R['reply']>>
   /** Expects an error. */
   fails<R extends Route>(route: R, options?: CallOptions<R>): Promise<Answer<ErrorAnswer>>
+  /** Sends what it is told, byte for byte, and adds a token at most. A body that is no JSON is answered as text. */
+  send(method: string, path: string, options?: RawOptions): Promise<Answer>
 }
 
 /** `token` turns a user's name into an access token. */
@@ -57,8 +66,20 @@ export function apiAt(gatewayUrl: string, token: (user: string) => Promise<strin
     return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
   }
 
+  async function send(method: string, path: string, { as, body, headers }: RawOptions = {}): Promise<Answer> {
+    const response = await fetch(new URL(path, gatewayUrl), {
+      method,
+      headers: { ...(as !== undefined && { authorization: `Bearer ${await token(as)}` }), ...headers },
+      body: body ?? null,
+    })
+    const text = await response.text()
+    const isJson = response.headers.get('content-type')?.startsWith('application/json') && text !== ''
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+  }
+
   return {
     call,
+    send,
     ok: async (route, options) => {
       const answer = await call(route, options)
       if (answer.status !== (route.status ?? 200))

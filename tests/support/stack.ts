@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { issueToken } from '@holdfast/local/issue-token'
 import { type RunningStack, startStack } from '@holdfast/local/stack'
+import { afterAll, beforeAll } from '@jest/globals'
 import pg from 'pg'
 import { type Api, apiAt } from './api.ts'
 import { type Emulator, emulatorAt } from './emulator.ts'
@@ -32,7 +33,6 @@ export async function startTestStack(
     home,
     env,
     durable: false,
-    ...(process.env.TEST_ONLY && { only: process.env.TEST_ONLY.split(',') as never }),
     logLevel: process.env.TEST_LOG_LEVEL ?? 'warn',
     replicas,
   })
@@ -61,4 +61,22 @@ export async function startTestStack(
       rmSync(home, { recursive: true, force: true })
     },
   }
+}
+
+/**
+ * The stack of a test file whose tests are spread over several modules: it starts before the first test and stops after
+ * the last. Until then there is nothing to ask it.
+ */
+export function stackOfThisFile(...options: Parameters<typeof startTestStack>): TestStack {
+  let started: TestStack | undefined
+  beforeAll(async () => {
+    started = await startTestStack(...options)
+  }, 120_000)
+  afterAll(() => started?.stop(), 60_000)
+  return new Proxy({} as TestStack, {
+    get: (_target, name) => {
+      if (!started) throw new Error('the stack starts with the first test')
+      return started[name as keyof TestStack]
+    },
+  })
 }

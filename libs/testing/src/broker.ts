@@ -6,6 +6,7 @@ export interface TestBroker {
   readonly url: string
   /** Has the broker close every connection to this virtual host; how many there were. */
   cutConnections(): Promise<number>
+  deleteQueue(name: string): Promise<void>
   drop(): Promise<void>
 }
 
@@ -21,6 +22,9 @@ export async function createTestBroker(): Promise<TestBroker> {
       const connections = (await manage('GET', `/api/vhosts/${vhost}/connections`)) as { name: string }[]
       for (const { name } of connections) await manage('DELETE', `/api/connections/${encodeURIComponent(name)}`)
       return connections.length
+    },
+    deleteQueue: async (name) => {
+      await manage('DELETE', `/api/queues/${vhost}/${encodeURIComponent(name)}`)
     },
     drop: async () => {
       await manage('DELETE', `/api/vhosts/${vhost}`)

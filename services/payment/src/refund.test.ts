@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { PaymentCaptured, PaymentRefunded } from '@holdfast/contracts/messages/payment'
-import { eventually } from '@holdfast/testing/facts'
+import { PaymentCaptured, PaymentClosed, PaymentRefunded } from '@holdfast/contracts/messages/payment'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { type PaymentStack, startPaymentStack } from './payment.fixture.ts'
 import { cards } from './stripe.fixture.ts'
@@ -100,7 +99,7 @@ describe('money of another amount or currency than ours', () => {
   test('that comes for a reservation whose payment was never opened is given back as well', async () => {
     const reservationId = randomUUID()
     await stack.close(reservationId)
-    await eventually('the payment is closed', async () => (await stack.open({ reservationId })).outcome === 'closed')
+    await stack.hears(PaymentClosed, reservationId)
     const stray = await stack.stripe.client.paymentIntents.create({
       amount: 15_000,
       currency: 'usd',

@@ -14,7 +14,7 @@ import { startInventory } from './service.ts'
 /** What inventory's tests stand on. */
 
 export const silent = createLogger('inventory', { LOG_LEVEL: 'silent' })
-export const inventoryMigrations = { folder: new URL('../migrations', import.meta.url), table: 'migration' }
+const inventoryMigrations = { folder: new URL('../migrations', import.meta.url), table: 'migration' }
 const poolId = 'us-east-1_Holdfast1'
 const clientId = 'holdfastlocal'
 
@@ -34,13 +34,13 @@ export async function openTestDatabase(): Promise<OpenTestDatabase> {
 export interface RunningInventory extends OpenTestDatabase {
   readonly brokerUrl: string
   /** Starts one more instance on the same database and broker. */
-  another(): Promise<{ url: string; stop(): Promise<void> }>
+  another(): Promise<{ stop(): Promise<void> }>
   /** Calls the first instance's HTTP API, by default as an operator. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
   tokenOf(username: string): Promise<string>
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly headers: Headers
   // biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever the API answers
@@ -65,7 +65,7 @@ export async function startTestInventory(environment: Record<string, string> = {
     ...environment,
   })
   const first = await startInventory(config)
-  const instances = [first]
+  const instances = new Set<{ stop(): Promise<void> }>([first])
   const database = openDatabase(databaseUrl, { poolSize: 4, applicationName: 'test', logger: silent })
   const tokenOf = async (username: string) => (await issuer.issue(userNamed(username))).accessToken
   const operator = await tokenOf('operator')
@@ -77,8 +77,12 @@ export async function startTestInventory(environment: Record<string, string> = {
     tokenOf,
     another: async () => {
       const started = await startInventory(config)
-      instances.push(started)
-      return started
+      instances.add(started)
+      const stop = () => {
+        instances.delete(started)
+        return started.stop()
+      }
+      return { stop }
     },
     call: async (method, path, body, headers = {}) => {
       const response = await fetch(`${first.url}${path}`, {
@@ -93,7 +97,7 @@ export async function startTestInventory(environment: Record<string, string> = {
       return { status: response.status, headers: response.headers, body: await response.json() }
     },
     close: async () => {
-      await Promise.all(instances.map((instance) => instance.stop()))
+      await Promise.all([...instances].map((instance) => instance.stop()))
       await database.close()
       await Promise.all([drop(), broker.drop(), issuer.close()])
       rmSync(dataDir, { recursive: true })

@@ -14,7 +14,7 @@ export const dueQueue = 'holdfast.timeout.due'
 const delayExchange = 'holdfast.delay'
 
 /** A message to be delivered to the due queue later. */
-export interface Delayed {
+interface Delayed {
   readonly id: string
   readonly content: Buffer
   readonly timeout: Timeout

@@ -17,7 +17,7 @@ const displayNames: Partial<Record<string, string>> = {
 }
 
 /** `amex` → `American Express`; one we have not heard of as Stripe writes it, with a capital. */
-export function brandName(brand: string): string {
+function brandName(brand: string): string {
   return displayNames[brand] ?? `${brand.charAt(0).toUpperCase()}${brand.slice(1)}`
 }
 

@@ -209,4 +209,17 @@ describe('a call whose answer is lost', () => {
     expect(await stack.open()).toMatchObject({ outcome: 'unavailable' })
     expect(Date.now() - before).toBeLessThan(3_900)
   })
+
+  test('is turned away at once while Stripe is away, and let through when it is back', async () => {
+    await stack.stripe.fault('payment_intents.create', 'reset_before_effect', 1_000_000)
+    const ask = { reservationId: randomUUID() }
+    await eventually('the breaker is open', async () => {
+      const before = (await stack.stripe.requests('payment_intents.create')).length
+      const reply = await stack.open(ask)
+      const after = (await stack.stripe.requests('payment_intents.create')).length
+      return reply.outcome === 'unavailable' && before === after
+    })
+    await stack.stripe.reset()
+    await eventually('Stripe is asked again', async () => (await stack.open(ask)).outcome === 'open')
+  })
 })

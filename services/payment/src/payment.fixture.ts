@@ -36,12 +36,12 @@ import { controlStripe } from './stripe.fixture.ts'
 const poolId = 'us-east-1_Holdfast1'
 const clientId = 'holdfastlocal'
 export const webhookSecret = 'whsec_holdfast'
-export const silent = createLogger('test', { LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent' })
+const silent = createLogger('test', { LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent' })
 
 type Ask = z.infer<typeof OpenPayment.body>
 
 /** What the reservation service has heard. */
-export interface Heard {
+interface Heard {
   readonly definition: MessageDefinition
   // biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever was said
   readonly body: any

@@ -85,7 +85,9 @@ export function whenIntentSeen(
     const mismatch = mismatchOf(payment, seen)
     return mismatch ? { means: 'mismatched', mismatch } : { means: 'captured' }
   }
-  if (known?.status === 'canceled' || seen.status === 'unknown') return nothing
+  if (known?.status === 'canceled') return nothing
+  // A status that Stripe has added since moves nothing; but an intent that is new must be on record.
+  if (known && seen.status === 'unknown') return nothing
   if (seen.status === 'canceled') return { means: 'canceled' }
   const progress = progressOf(seen)
   if (known && known.status === seen.status && isSameProgress(known, progress, seen)) return nothing

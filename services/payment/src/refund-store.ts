@@ -3,7 +3,7 @@ import type { SeenRefund } from './stripe-objects.ts'
 
 /** Refunds in SQL, one row for each at Stripe. */
 
-export type Cause = 'late' | 'duplicate' | 'mismatch' | 'external'
+type Cause = 'late' | 'duplicate' | 'mismatch' | 'external'
 
 export interface RefundRow {
   readonly id: string

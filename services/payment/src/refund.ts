@@ -62,7 +62,7 @@ export function refundOperations(stripe: StripeDoor): Pick<Operations, 'refunds.
 }
 
 /** Records refunds as Stripe shows them; each that is new is told, whoever made it. */
-export async function recordRefunds(
+async function recordRefunds(
   tx: Tx,
   reservationId: string,
   intentId: string,

@@ -18,7 +18,7 @@ export interface Tx extends Transaction {
   order(work: Work): Promise<void>
 }
 
-export interface Operation<W extends Work, Result> {
+interface Operation<W extends Work, Result> {
   /** Repeated with the same key it must have its effect once. */
   readonly call: (work: W, idempotencyKey: string) => Promise<Result>
   readonly done: (tx: Tx, work: W, result: Result) => Promise<void>
@@ -53,8 +53,9 @@ export interface StripeCalls {
 
 /** A call that was written down is left to whoever makes it for this long before others take it up. */
 const holdSeconds = 5
-const soonSeconds = 1
-const longestWaitSeconds = 30
+/** Doubled with each try up to the longest: a Stripe that is back is noticed within ten seconds, the breaker's wait included. */
+const soonSeconds = 0.5
+const longestWaitSeconds = 3
 const refusedAgainSeconds = 600
 
 const columns = 'key, generation, work, state, problem'

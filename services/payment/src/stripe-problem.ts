@@ -24,7 +24,8 @@ export type Problem = z.infer<typeof Problem>
 
 export class StripeProblem extends Error {
   readonly problem: Problem
-  readonly intent: SeenIntent | undefined
+  /** Private, so that no log shows its client secret. */
+  readonly #intent: SeenIntent | undefined
   /** Stripe would answer the same failure to this key for ever. */
   readonly keyIsSpent: boolean
 
@@ -32,8 +33,13 @@ export class StripeProblem extends Error {
     super(problem.message, { cause: more.cause })
     this.name = 'StripeProblem'
     this.problem = problem
-    this.intent = more.intent
+    this.#intent = more.intent
     this.keyIsSpent = more.keyIsSpent ?? false
+  }
+
+  /** The intent as the failed call left it, where Stripe showed it. */
+  get intent(): SeenIntent | undefined {
+    return this.#intent
   }
 }
 

@@ -23,6 +23,8 @@ export const TimestampInput = z.iso
   .datetime({ offset: true })
   .refine((value) => !Number.isNaN(Date.parse(value)), 'must be a date that exists')
   .transform((value) => new Date(value).toISOString())
+  // The offset may carry it out of the years that Postgres and ISO 8601's four digits know.
+  .refine((value) => /^(?!0000)\d{4}-/.test(value), 'must lie in the years 0001 to 9999')
 
 /** Stripe's own upper limit for a charge: eight digits. */
 const maxAmountMinor = 99_999_999

@@ -1,6 +1,7 @@
-import { DomainError, type ErrorBody, type ErrorCode, errors, Unavailable } from '@holdfast/contracts/errors'
+import { DomainError, type ErrorCode, Unavailable } from '@holdfast/contracts/errors'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { answerOf } from './idempotency.ts'
 
 /** The one place where what was thrown becomes what a client is told. */
 
@@ -53,8 +54,6 @@ function translate(error: FastifyError): unknown {
 function sendError(request: FastifyRequest, reply: FastifyReply, error: DomainError): FastifyReply {
   if (error.code === 'UNAUTHORIZED') reply.header('www-authenticate', 'Bearer error="invalid_token"')
   if (error.code === 'IDEMPOTENCY_KEY_IN_USE') reply.header('retry-after', 1)
-  const body: ErrorBody = { error: error.code, message: error.message, requestId: request.id }
-  return reply
-    .status(errors[error.code].status)
-    .send(error.details === undefined ? body : { ...body, details: error.details })
+  const { status, body } = answerOf(error, request.id)
+  return reply.status(status).send(body)
 }

@@ -131,9 +131,9 @@ export async function cleanIdempotency(database: Database): Promise<boolean> {
   return (await database.run(clean)) > 0
 }
 
-/** A business error as the answer that is stored and replayed. */
-export function answerOf(error: DomainError): StoredAnswer {
-  const body: ErrorBody = { error: error.code, message: error.message }
+/** A business error as the answer that is sent, stored and replayed, with the id of the request that met it. */
+export function answerOf(error: DomainError, requestId: string): StoredAnswer {
+  const body: ErrorBody = { error: error.code, message: error.message, requestId }
   return {
     status: errors[error.code].status,
     body: error.details === undefined ? body : { ...body, details: error.details },

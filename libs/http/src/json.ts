@@ -10,20 +10,24 @@ export function parseJson(text: string): unknown {
   try {
     value = JSON.parse(text)
   } catch {
-    throw new DomainError('VALIDATION_ERROR', [{ path: '', message: 'the body is not valid JSON' }])
+    throw invalid('is not valid JSON')
   }
-  assertShallow(value)
+  assertAcceptable(value)
   return value
 }
 
-function assertShallow(value: unknown): void {
+/** Checks all of a body, the fields we ignore included: not too deep, and no NUL, which Postgres cannot store. */
+function assertAcceptable(value: unknown): void {
   let level: unknown[] = [value]
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > maxDepth)
-      throw new DomainError('VALIDATION_ERROR', [{ path: '', message: `the body is nested deeper than ${maxDepth}` }])
-    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []))
+    if (depth > maxDepth) throw invalid(`the body is nested deeper than ${maxDepth}`)
+    if (level.some((item) => typeof item === 'string' && item.includes('\0')))
+      throw invalid('must not contain a NUL character')
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.entries(item).flat() : []))
   }
 }
+
+const invalid = (message: string) => new DomainError('VALIDATION_ERROR', [{ path: 'body', message }])
 
 /** The same text for the same JSON value: white space and the order of keys do not matter. */
 export function canonicalJson(value: unknown): string {

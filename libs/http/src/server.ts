@@ -181,7 +181,7 @@ export function router(app: FastifyInstance, parts: { verifier: Verifier; databa
           const key = request.idempotencyKey
           const run = (recovery: unknown) => handle(callOf<R>(request, recovery))
           const once = key !== undefined && options.idempotency !== 'own'
-          const result = once ? await runOnce(parts.database, key, route, run) : await run(null)
+          const result = once ? await runOnce(parts.database, key, request.id, route, run) : await run(null)
           return send(reply, route, result)
         },
       })
@@ -229,6 +229,7 @@ function send(reply: FastifyReply, route: Route, result: unknown): FastifyReply 
 async function runOnce<Result>(
   database: Database,
   key: IdempotencyKey,
+  requestId: string,
   route: Route,
   run: (recovery: unknown) => Promise<Result | Replay>,
 ): Promise<Result | Replay> {
@@ -239,7 +240,7 @@ async function runOnce<Result>(
     if (!(result instanceof Replay)) await storeAnswer(database, key, { status: route.status ?? 200, body: result })
     return result
   } catch (error) {
-    if (isStorable(error)) await storeAnswer(database, key, answerOf(error))
+    if (isStorable(error)) await storeAnswer(database, key, answerOf(error, requestId))
     else await releaseIdempotent(database, key).catch(() => {})
     throw error
   }

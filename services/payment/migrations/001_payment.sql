@@ -29,7 +29,7 @@ create table payment (
   id             uuid primary key default gen_random_uuid(),
   reservation_id uuid not null unique,
   user_id        text,
-  amount         int check (amount > 0),
+  amount         bigint check (amount > 0),
   currency       text,
   -- open: intents may be made. closing: none may be made, those there are being cancelled. closed: none can be paid.
   state          text not null check (state in ('open', 'closing', 'closed')),
@@ -67,12 +67,12 @@ create table payment_intent (
   action_type     text check (action_type in ('redirect_to_url', 'use_stripe_sdk')),
   decline_code    text,
   charge_id       text,
-  amount_received int not null default 0,
+  amount_received bigint not null default 0,
   currency        text not null,
   captured_at     timestamptz,
   -- Paid, but not as we had asked: confirms nothing and is given back.
   mismatch        text check (mismatch in ('amount', 'currency', 'metadata')),
-  amount_refunded int not null default 0,
+  amount_refunded bigint not null default 0,
   -- Why we give all of it back, decided once.
   refund_cause    text check (refund_cause in ('late', 'duplicate', 'mismatch')),
   -- When the newest event about it was made at Stripe: an older one that comes later says nothing new.
@@ -93,7 +93,7 @@ create table refund (
   id                text primary key,
   payment_intent_id text not null references payment_intent,
   cause             text not null check (cause in ('late', 'duplicate', 'mismatch', 'external')),
-  amount            int not null,
+  amount            bigint not null,
   reason            text,
   status            text not null,
   created_at        timestamptz not null

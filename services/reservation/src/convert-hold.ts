@@ -85,7 +85,7 @@ export function convertHold({ messaging }: Pick<Parts, 'messaging'>, wake: WakeS
       const step = stepOf(before, opened)
       if (step.reservation !== before) await write(tx, before, step, wake)
       const result = resultOf(step.reservation, opened)
-      const stored = result.error ? answerOf(result.error) : { status: 200, body: result.answer }
+      const stored = result.error ? answerOf(result.error, call.request.id) : { status: 200, body: result.answer }
       if (call.key) await storeAnswer(tx, call.key, stored)
       return result
     })
@@ -129,7 +129,7 @@ function resultOf(reservation: Reservation, opened: Opened) {
     case 'captured':
       return { answer: answerWith(reservation, opened.clientSecret, false, opened.capture.paymentIntentId) }
     case 'declined':
-      return { error: new DomainError('PAYMENT_CARD_DECLINED', { declineCode: opened.declineCode }, opened.message) }
+      return { error: new DomainError('PAYMENT_CARD_DECLINED', { declineCode: opened.declineCode }) }
     case 'failed':
       return { error: new DomainError('PAYMENT_PROCESSING_FAILED', { reason: opened.reason }, opened.message) }
     case 'method_not_found':

@@ -67,7 +67,7 @@ export function createHold({ database, messaging, maxActiveHoldsPerSlot }: Deps)
       const allocated = await allocate(call, reservationId)
       return await writeHold(call, key, composeHold(reservationId, allocated, before.now))
     } catch (error) {
-      if (isStorable(error)) await storeAnswer(database, key, answerOf(error))
+      if (isStorable(error)) await storeAnswer(database, key, answerOf(error, call.request.id))
       throw error
     }
   }

@@ -44,7 +44,8 @@ alter table time_slot set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vac
 create table allocation (
   reservation_id  uuid primary key,
   state           text not null check (state in ('held', 'booked', 'released')),
-  time_slot_id    uuid references time_slot,
+  -- No foreign key: whoever writes it has just locked the slot, no slot is ever deleted, and it would be checked row by row.
+  time_slot_id    uuid,
   guests          int check (guests > 0),
   allocated_at    timestamptz,
   price_per_guest int,
@@ -79,9 +80,9 @@ returns table (
 )
 language plpgsql volatile
 -- Few rows, found by key, thousands of times: planned once per connection, and never as a scan because the tables happened
--- to be empty then.
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
-set jit = off
+-- to be small then. `offset 0` below is there for the same reason: rows are looked up one by one, by primary key.
+set plan_cache_mode = force_generic_plan set jit = off
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
@@ -103,9 +104,9 @@ begin
         sum(ask.guests) over (partition by s.id order by ask.n) as running
       from unnest(reservation_ids, experience_ids, time_slot_ids, party_sizes)
         with ordinality as ask (reservation_id, experience_id, slot_id, guests, n)
-      join time_slot s on s.id = ask.slot_id and s.experience_id = ask.experience_id
-      join experience e on e.id = s.experience_id
-      where s.status = 'open' and e.status = 'active' and s.starts_at > moment
+      cross join lateral (select * from time_slot where id = ask.slot_id offset 0) s
+      cross join lateral (select * from experience where id = s.experience_id offset 0) e
+      where s.experience_id = ask.experience_id and s.status = 'open' and e.status = 'active' and s.starts_at > moment
         and ask.guests <= s.capacity - s.held - s.booked
         and ask.guests <= coalesce(e.max_guests, ask.guests)
         and not exists (select from allocation a where a.reservation_id = ask.reservation_id)
@@ -148,8 +149,8 @@ begin
       with ordinality as asked (reservation_id, experience_id, slot_id, party_size, n)
     left join allocation a on a.reservation_id = asked.reservation_id
   ) ask
-  left join time_slot s on s.id = ask.slot_id
-  left join experience e on e.id = s.experience_id
+  left join lateral (select * from time_slot where id = ask.slot_id offset 0) s on true
+  left join lateral (select * from experience where id = s.experience_id offset 0) e on true
   order by ask.n;
 end
 $$;

@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject }
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { decodeJwt, decodeProtectedHeader, importJWK, type JWTPayload, SignJWT } from 'jose'
-import { openGateway, poolId, type Service, startIssuer, startService } from './testing.ts'
+import { closeOpened, openGateway, poolId, type Service, startIssuer, startService } from './testing.ts'
 
 let service: Service
 let issuer: Awaited<ReturnType<typeof startIssuer>>
@@ -17,9 +17,8 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await gateway.stop()
+  await closeOpened()
   await issuer.close()
-  await service.close()
 })
 
 beforeEach(() => {
@@ -113,5 +112,4 @@ test('while the keys cannot be had, a good token is a 503 rather than a 401', as
   const answer = await fetch(`${blind.url}/v1/reservations`, { headers: { authorization: `Bearer ${good}` } })
   expect(answer.status).toBe(503)
   expect(answer.headers.get('retry-after')).toBe('1')
-  await blind.stop()
 })

@@ -26,7 +26,7 @@ test('what is not set is as documented', () => {
     RESERVATION_URLS: ['http://one:8080', 'http://two:8080'],
     RATE_LIMIT_PER_USER: 300,
     RATE_LIMIT_PER_ADDRESS: 1_200,
-    UPSTREAM_TIMEOUT_MS: 4_500,
+    UPSTREAM_TIMEOUT_MS: 4_250,
     DOCS_ENABLED: true,
     TRUST_PROXY: false,
   })

@@ -41,10 +41,10 @@ export const Settings = z
     RESERVATION_URLS: HttpUrls,
     PAYMENT_URLS: HttpUrls,
     /**
-     * An upstream that has not answered by then is a 503, which must be out within 5 s. Services wait 4 s for one another:
-     * what they say about it should still get through.
+     * An upstream that has not answered by then is a 503, which must be out within 5 s, on a busy machine as well. Services
+     * wait 4 s for one another: what they say about it should still get through.
      */
-    UPSTREAM_TIMEOUT_MS: count(4_500, 60_000),
+    UPSTREAM_TIMEOUT_MS: count(4_250, 60_000),
     /** Requests a minute. */
     RATE_LIMIT_PER_USER: count(300),
     RATE_LIMIT_PER_ADDRESS: count(1_200),

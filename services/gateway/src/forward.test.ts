@@ -1,6 +1,6 @@
 import { allRoutes } from '@holdfast/contracts/routes/all'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { openGateway, type Received, type Service, sendRaw, startIssuer, startService } from './testing.ts'
+import { closeOpened, openGateway, type Received, type Service, sendRaw, startIssuer, startService } from './testing.ts'
 
 let service: Service
 let issuer: Awaited<ReturnType<typeof startIssuer>>
@@ -17,9 +17,8 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await gateway.stop()
+  await closeOpened()
   await issuer.close()
-  await service.close()
 })
 
 beforeEach(() => {
@@ -127,8 +126,6 @@ describe('what a client is answered', () => {
     expect(answer.headers.get('idempotent-replayed')).toBe('true')
     expect(answer.headers.get('ratelimit-limit')).toBe('300')
     expect(answer.headers.has('x-private')).toBe(false)
-    await door.stop()
-    await odd.close()
   })
 
   test('HEAD is answered like GET, without the body', async () => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import type { OpenAPIV3_1 } from 'openapi-types'
 import { codesOf } from './route-errors.ts'
-import { openGateway } from './testing.ts'
+import { closeOpened, openGateway } from './testing.ts'
 
 const nobody = 'http://127.0.0.1:1'
 let gateway: Awaited<ReturnType<typeof openGateway>>
@@ -16,7 +16,7 @@ beforeAll(async () => {
   document = (await (await fetch(`${gateway.url}/openapi.json`)).json()) as OpenAPIV3_1.Document
 })
 
-afterAll(() => gateway.stop())
+afterAll(closeOpened)
 
 type Operation = OpenAPIV3_1.OperationObject & { responses: Record<string, OpenAPIV3_1.ResponseObject> }
 
@@ -113,5 +113,4 @@ test('a setting closes both', async () => {
   const closed = await openGateway(nobody)
   expect((await fetch(`${closed.url}/openapi.json`)).status).toBe(404)
   expect((await fetch(`${closed.url}/docs/`)).status).toBe(404)
-  await closed.stop()
 })

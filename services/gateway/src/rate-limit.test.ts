@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { openGateway, type Service, sendRaw, startIssuer, startService } from './testing.ts'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { closeOpened, openGateway, type Service, sendRaw, startIssuer, startService } from './testing.ts'
 
 let service: Service
 let issuer: Awaited<ReturnType<typeof startIssuer>>
@@ -8,18 +8,18 @@ let alice: string
 let bob: string
 
 beforeAll(async () => {
-  service = await startService()
   issuer = await startIssuer()
   alice = await issuer.bearerOf('alice')
   bob = await issuer.bearerOf('bob')
 })
 
-afterAll(async () => {
-  await issuer.close()
-  await service.close()
+afterAll(() => issuer.close())
+
+beforeEach(async () => {
+  service = await startService()
 })
 
-afterEach(() => gateway.stop())
+afterEach(closeOpened)
 
 const open = async (environment: Record<string, string>) => {
   gateway = await openGateway(service.url, { COGNITO_JWKS_ORIGIN: issuer.url, ...environment })

@@ -28,6 +28,13 @@ export interface Service {
   close(): Promise<void>
 }
 
+const opened: (() => Promise<void>)[] = []
+
+/** Closes every gateway and service that is still open, the last one first; also what a failed test has left. */
+export async function closeOpened(): Promise<void> {
+  for (const close of opened.splice(0).reverse()) await close()
+}
+
 type Answer = (request: Received, response: ServerResponse) => void
 
 /** Answers as our services do: JSON, with the id of the request. */
@@ -51,15 +58,13 @@ export async function startService(answer: Answer = ok, port = 0): Promise<Servi
     server.listen(port, '127.0.0.1', resolve)
   })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return {
-    url,
-    received,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    })
+  opened.push(close)
+  return { url, received, close }
 }
 
 async function bytesOf(stream: IncomingMessage): Promise<Buffer> {
@@ -106,6 +111,7 @@ export async function openGateway(urls: string, environment: Record<string, stri
     stopped ??= gateway.stop()
     return stopped
   }
+  opened.push(stop)
   return { ...gateway, stop, log, host: new URL(gateway.url).host }
 }
 

@@ -140,6 +140,9 @@ describe('an attempt', () => {
     expect(await calls()).toBe(1)
     expect(await opened({ reservationId: first.reservationId })).toEqual(first)
     expect(await calls()).toBe(1)
+    await stack.stripe.payWith(cards.ok, first)
+    await stack.hears(PaymentCaptured, first.reservationId)
+    expect(await opened({ reservationId: first.reservationId })).toEqual(first)
   })
 
   test('that was declined is answered with the same decline, and no card is charged again', async () => {

@@ -1,5 +1,6 @@
 import { send } from '@holdfast/contracts/message'
 import { PaymentCaptured, PaymentProgressed } from '@holdfast/contracts/messages/payment'
+import { Counter, registry } from '@holdfast/runtime/metrics'
 import {
   captureOf,
   type Intent,
@@ -19,6 +20,13 @@ import {
   saveIntent,
 } from './store.ts'
 import type { StripeCalls, Tx } from './stripe-calls.ts'
+
+const mismatches = new Counter({
+  name: 'holdfast_payment_mismatches_total',
+  help: 'Intents that were paid with another amount, currency or reservation than ours, and are given back',
+  labelNames: ['mismatch'],
+  registers: [registry],
+})
 
 /**
  * The one way in which anything we learn of an intent is recorded, wherever it was learnt: a webhook, the answer to a call,
@@ -50,6 +58,7 @@ export async function recordIntent(
       break
     case 'mismatched':
       await saveIntent(tx, payment, { ...facts, mismatch: sighting.mismatch })
+      mismatches.inc({ mismatch: sighting.mismatch })
       // Given back in full, once.
       if (await decideRefund(tx, seen.id, 'mismatch'))
         await tx.order({

@@ -14,8 +14,16 @@ beforeAll(async () => {
 beforeEach(() => stack.stripe.reset())
 afterAll(() => stack.stop())
 
-const stateOf = statement<{ state: string }>('test.event-state', 'select state from stripe_event where id = $1')
-const stateOfEvent = async (id: string) => (await stack.database.maybeOne(stateOf, [id]))?.state
+const find = statement<{ state: string; tries: number }>(
+  'test.find-event',
+  'select state, tries from stripe_event where id = $1',
+)
+const makeOld = statement(
+  'test.make-event-old',
+  `update stripe_event set received_at = now() - interval '25 hours', retry_at = now() where id = $1 and state = 'parked'`,
+)
+const eventOnRecord = (id: string) => stack.database.maybeOne(find, [id])
+const stateOfEvent = async (id: string) => (await eventOnRecord(id))?.state
 
 async function post(body: string, signature?: string) {
   const response = await fetch(`${stack.url}/v1/webhooks/stripe`, {
@@ -34,6 +42,16 @@ const someEvent = (type = 'invoice.paid', object: object = {}) => ({
   created: now(),
   data: { object },
 })
+
+/** Money for a reservation that we have not heard of. */
+async function strayPayment() {
+  const reservationId = randomUUID()
+  const metadata = { reservationId, attempt: '1' }
+  const stray = await stack.stripe.client.paymentIntents.create({ amount: 15_000, currency: 'usd', metadata })
+  await stack.stripe.payWith(cards.ok, { clientSecret: String(stray.client_secret) })
+  const [event] = await stack.stripe.events('payment_intent.succeeded')
+  return { reservationId, stray, event }
+}
 
 describe('a webhook', () => {
   test('delivered six times is told once', async () => {
@@ -63,19 +81,21 @@ describe('a webhook', () => {
     expect(await stack.settle(reservationId, paymentIntentId)).toMatchObject({ outcome: 'captured' })
   })
 
-  test('of an intent that we do not know is parked, and matched when we do', async () => {
-    const reservationId = randomUUID()
-    const stray = await stack.stripe.client.paymentIntents.create({
-      amount: 15_000,
-      currency: 'usd',
-      metadata: { reservationId, attempt: '1' },
+  test('of an intent that we do not know is parked, tried again, and matched when we do', async () => {
+    const { reservationId, stray, event } = await strayPayment()
+    await eventually('it was tried again', async () => {
+      const found = await eventOnRecord(event.id)
+      return found?.state === 'parked' && found.tries > 0
     })
-    await stack.stripe.payWith(cards.ok, { clientSecret: String(stray.client_secret) })
-    const [event] = await stack.stripe.events('payment_intent.succeeded')
-    await eventually('it is parked', async () => (await stateOfEvent(event.id)) === 'parked')
     await stack.open({ reservationId })
     expect(await stack.hears(PaymentCaptured, reservationId)).toMatchObject([{ paymentIntentId: stray.id }])
     expect(await stateOfEvent(event.id)).toBe('done')
+  })
+
+  test('of an intent that nobody knows is given up after a day, and kept', async () => {
+    const { event } = await strayPayment()
+    await eventually('it is a day old', async () => (await stack.database.run(makeOld, [event.id])) > 0)
+    await eventually('it is given up', async () => (await stateOfEvent(event.id)) === 'given_up')
   })
 
   test('of another kind is stored and answered with 200', async () => {

@@ -10,6 +10,8 @@ export interface Emulator {
   events(): Promise<EmulatorEvent[]>
   requests(): Promise<EmulatorRequest[]>
   reset(): Promise<void>
+  /** Every PaymentIntent that Stripe has for a reservation, newest first. */
+  intentsOf(reservationId: string): Promise<Stripe.PaymentIntent[]>
 }
 
 export interface EmulatorEvent {
@@ -43,8 +45,9 @@ export function emulatorAt(stripeUrl: string, secretKey: string): Emulator {
   }
   const list = async <T>(path: string) => ((await control(path)) as { data: T[] }).data
 
+  const stripe = new Stripe(secretKey, { host: hostname, port, protocol: 'http', telemetry: false })
   return {
-    stripe: new Stripe(secretKey, { host: hostname, port, protocol: 'http', telemetry: false }),
+    stripe,
     fault: (fault) => post('faults', fault),
     webhooks: (mode) => post('webhooks', mode),
     release: () => post('webhooks/release'),
@@ -52,5 +55,9 @@ export function emulatorAt(stripeUrl: string, secretKey: string): Emulator {
     events: () => list<EmulatorEvent>('events'),
     requests: () => list<EmulatorRequest>('requests'),
     reset: () => post('reset'),
+    intentsOf: async (reservationId) => {
+      const { data } = await stripe.paymentIntents.list({ limit: 100 })
+      return data.filter(({ metadata }) => metadata.reservationId === reservationId)
+    },
   }
 }

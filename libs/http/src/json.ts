@@ -10,24 +10,30 @@ export function parseJson(text: string): unknown {
   try {
     value = JSON.parse(text)
   } catch {
-    throw invalid('is not valid JSON')
+    throw invalid('body', 'is not valid JSON')
   }
   assertAcceptable(value)
   return value
 }
 
 /** Checks all of a body, the fields we ignore included: not too deep, and no NUL, which Postgres cannot store. */
-function assertAcceptable(value: unknown): void {
-  let level: unknown[] = [value]
+function assertAcceptable(body: unknown): void {
+  let level: { path: string; value: unknown }[] = [{ path: 'body', value: body }]
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > maxDepth) throw invalid(`the body is nested deeper than ${maxDepth}`)
-    if (level.some((item) => typeof item === 'string' && item.includes('\0')))
-      throw invalid('must not contain a NUL character')
-    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.entries(item).flat() : []))
+    if (depth > maxDepth) throw invalid('body', `is nested deeper than ${maxDepth}`)
+    const faulty = level.find(({ path, value }) => hasNul(value) || hasNul(path))
+    if (faulty) throw invalid(faulty.path.replaceAll('\0', '\\0'), 'must not contain a NUL character')
+    level = level.flatMap(({ path, value }) =>
+      typeof value === 'object' && value !== null
+        ? Object.entries(value).map(([key, item]) => ({ path: `${path}.${key}`, value: item as unknown }))
+        : [],
+    )
   }
 }
 
-const invalid = (message: string) => new DomainError('VALIDATION_ERROR', [{ path: 'body', message }])
+const hasNul = (value: unknown) => typeof value === 'string' && value.includes('\0')
+
+const invalid = (path: string, message: string) => new DomainError('VALIDATION_ERROR', [{ path, message }])
 
 /** The same text for the same JSON value: white space and the order of keys do not matter. */
 export function canonicalJson(value: unknown): string {

@@ -166,6 +166,13 @@ describe('a payment', () => {
   })
 })
 
+test('a refund that is heard of before its payment counts all the same', () => {
+  const early = then(pending, (r) => whenPaymentRefunded(r, refunded('pi_1', 'external')))
+  expect(early.paymentStatus).toBe('unpaid')
+  const paid = then(early, (r) => whenPaymentCaptured(r, capture(), 'ABC123DEF456'))
+  expect(paid).toMatchObject({ status: 'confirmed', paymentStatus: 'refunded' })
+})
+
 describe('the fence', () => {
   const closing = then(pending, (r) => whenDue(r, due, closeDeadlineMs))
 

@@ -9,7 +9,7 @@ import {
   type StripeStatus,
 } from '@holdfast/contracts/messages/payment'
 import type { Outcome, PaymentStatus } from '@holdfast/contracts/values'
-import { type CloseReason, endOf, isOver, isPaidBy, type Reservation } from './reservation.ts'
+import { type CloseReason, endOf, isOver, isPaidBy, type Reservation, type Returned } from './reservation.ts'
 
 /**
  * The saga, from the hold to the end, as sentences: when this happens to a reservation in that state, it becomes this.
@@ -158,7 +158,8 @@ export function whenPaymentCaptured(reservation: Reservation, capture: Capture, 
   if (reservation.payment === 'captured') return returnMoney(reservation, capture, 'duplicate')
   const { paymentIntentId, paymentId, chargeId, amountMinor: capturedMinor } = capture
   const received = { paymentIntentId, paymentId, chargeId, capturedMinor }
-  const paid: Reservation = { ...reservation, ...received, payment: 'captured', paymentStatus: 'paid' }
+  const paymentStatus = paidStatus(capturedMinor, paymentIntentId, reservation.refunds)
+  const paid: Reservation = { ...reservation, ...received, payment: 'captured', paymentStatus }
   switch (reservation.status) {
     case 'held':
     case 'pending':
@@ -222,25 +223,31 @@ const causes = {
 
 /** Money went back. The reservation keeps its status and its seats. */
 export function whenPaymentRefunded(reservation: Reservation, refunded: Body<typeof PaymentRefunded>): Step {
-  const { paymentIntentId, refund, cause, amountRefundedMinor, capturedMinor } = refunded
+  const { paymentIntentId, refund, cause, capturedMinor } = refunded
   if (reservation.refunds.some((known) => known.refundId === refund.refundId)) return stay(reservation)
+  const refunds = [...reservation.refunds, { ...refund, paymentIntentId }]
   const isThePayment = isPaidBy(reservation, { paymentIntentId })
-  const refundedStatus = amountRefundedMinor >= capturedMinor ? 'refunded' : 'partially_refunded'
   return {
     reservation: {
       ...reservation,
-      refunds: [...reservation.refunds, { ...refund, paymentIntentId }],
+      refunds,
       refundsDue: reservation.refundsDue.filter(
         (due) => due.paymentIntentId !== paymentIntentId || cause === 'external',
       ),
-      // Refunds may be heard in any order: once all of it is back, no older one makes it partial again.
-      paymentStatus:
-        isThePayment && reservation.paymentStatus !== 'refunded' ? refundedStatus : reservation.paymentStatus,
+      paymentStatus: isThePayment ? paidStatus(capturedMinor, paymentIntentId, refunds) : reservation.paymentStatus,
       outcome: causes[cause] ?? reservation.outcome,
     },
     event: 'payment_refunded',
     details: { paymentIntentId, refundId: refund.refundId, amount: refund.amount, cause },
   }
+}
+
+/** Follows from what was captured and what went back of it, in whatever order the two were heard of. */
+function paidStatus(capturedMinor: number, paymentIntentId: string, refunds: readonly Returned[]): PaymentStatus {
+  const returned = refunds.filter((refund) => refund.paymentIntentId === paymentIntentId)
+  const returnedMinor = returned.reduce((sum, refund) => sum + refund.amount, 0)
+  if (returnedMinor === 0) return 'paid'
+  return returnedMinor < capturedMinor ? 'partially_refunded' : 'refunded'
 }
 
 // --- The seats -------------------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ const intentsOf = async (reservationId: string) => {
 }
 
 test('attempts that arrive at two instances at once share one open intent', async () => {
+  // Long enough for one instance to come upon the other's call.
+  await stack.stripe.fault('payment_intents.create', 'delay', 100, 200)
   const reservationIds = Array.from({ length: 5 }, () => randomUUID())
   const asked = reservationIds.flatMap((reservationId) =>
     [1, 2, 1, 2].map((attempt) => stack.open({ reservationId, attempt })),

@@ -102,7 +102,7 @@ export async function startPaymentStack(environment: Record<string, string> = {}
     another: async () => {
       const started = await startPayment({ ...config, PORT: 0, SERVICE_INSTANCE: `payment-${instances.length + 1}` })
       instances.push(started)
-      return started
+      await eventually('it is ready', async () => (await fetch(`${started.url}/health/ready`)).ok)
     },
     call: (method: string, path: string, user: string, body?: unknown, headers = {}) =>
       callAs(issuer, `${url}${path}`, method, user, body, headers),

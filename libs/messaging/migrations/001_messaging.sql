@@ -33,6 +33,8 @@ create table failed_message (
   envelope    jsonb not null,
   reason      text not null,
   tries       int not null default 1,
+  -- By the broker, beyond the first.
+  deliveries  int not null default 1,
   retry_at    timestamptz,
   first_at    timestamptz not null default now(),
   last_at     timestamptz not null default now()

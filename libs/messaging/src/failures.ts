@@ -31,6 +31,13 @@ const bury = statement(
   `insert into failed_message (id, type, envelope, reason, retry_at) values ($1, $2, $3, $4, null)
    on conflict (id) do update set reason = excluded.reason, retry_at = null, last_at = now()`,
 )
+const count = statement<{ deliveries: number }>(
+  'failed-message.count-delivery',
+  `insert into failed_message as f (id, type, envelope, reason, retry_at)
+   values ($1, $2, $3, 'delivered again: whoever had it died or gave it back', now() + interval '10 minutes')
+   on conflict (id) do update set deliveries = f.deliveries + 1, last_at = now()
+   returning deliveries`,
+)
 const takeDue = statement<FailedMessage>(
   'failed-message.take-due',
   `update failed_message set retry_at = now() + interval '30 seconds'
@@ -48,6 +55,11 @@ export async function deferMessage(
   const values = [envelope.id, envelope.type, JSON.stringify(envelope), reason, retryAfterSeconds]
   const { retryAt } = await database.one(record, values)
   return retryAt ? 'deferred' : 'dead'
+}
+
+/** Counts one more delivery of a message that had been delivered before. */
+export async function countDelivery(database: Database, envelope: Envelope): Promise<number> {
+  return (await database.one(count, [envelope.id, envelope.type, JSON.stringify(envelope)])).deliveries
 }
 
 /** Nothing that comes later could make this one succeed. */

@@ -65,7 +65,7 @@ export function openMessaging(options: {
     assertHeard(service, handlers)
     const receiver = createReceiver({ database, transact, relay, handlers, logger })
     consumers.push(
-      consumeWork(queueOf(service), ({ content }) => receiver.receive(content)),
+      consumeWork(queueOf(service), ({ content, redelivered }) => receiver.receive(content, redelivered)),
       consumeWork(deadQueueOf(service), ({ content, deathReason }) =>
         receiver.keepDead(content, deathReason ?? 'unknown'),
       ),

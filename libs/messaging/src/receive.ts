@@ -7,9 +7,10 @@ import { childTraceparent, inContext } from '@holdfast/runtime/context'
 import { derivedId } from '@holdfast/runtime/derived-id'
 import type { Logger } from '@holdfast/runtime/logger'
 import { metrics } from '@holdfast/runtime/metrics'
-import { buryMessage, deferMessage, forgetFailure } from './failures.ts'
+import { buryMessage, countDelivery, deferMessage, forgetFailure } from './failures.ts'
 import type { Handler, Task } from './handler.ts'
 import { type OutboxRow, outboxColumns, type Relay, writeOutbox } from './outbox.ts'
+import { deliveryLimit } from './topology.ts'
 import type { transactor } from './transaction.ts'
 
 /**
@@ -38,7 +39,7 @@ class Duplicate extends Error {}
 
 export interface Receiver {
   /** Handles one message to its end: done, deferred or buried. Throws only when the database is away. */
-  receive(content: Buffer): Promise<void>
+  receive(content: Buffer, redelivered: boolean): Promise<void>
   /** Keeps what the broker itself gave up on; handling it again might be what kills the process each time. */
   keepDead(content: Buffer, reason: string): Promise<void>
   /** Tries a message that failed before. */
@@ -114,19 +115,29 @@ export function createReceiver(parts: {
     return false
   }
 
+  async function retry(envelope: Envelope): Promise<void> {
+    if (await handle(envelope)) await forgetFailure(database, envelope.id)
+  }
+
+  /** Perhaps it killed whoever had it. Counted before it is handled, so that it can't do so for ever. */
+  async function handleAgain(envelope: Envelope): Promise<void> {
+    const deliveries = await countDelivery(database, envelope)
+    if (deliveries > deliveryLimit) await bury(envelope, `delivered ${deliveries} times, and nobody has lived to tell`)
+    else await retry(envelope)
+  }
+
   return {
-    receive: async (content) => {
+    receive: async (content, redelivered) => {
       const { envelope, fault } = open(content)
       if (fault) await bury(envelope, fault)
+      else if (redelivered) await handleAgain(envelope)
       else await handle(envelope)
     },
     keepDead: async (content, reason) => {
       const { envelope, fault } = open(content)
       await bury(envelope, fault ?? `the broker gave up: ${reason}`)
     },
-    retry: async (envelope) => {
-      if (await handle(envelope)) await forgetFailure(database, envelope.id)
-    },
+    retry,
   }
 }
 

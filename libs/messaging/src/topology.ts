@@ -23,8 +23,8 @@ export const requestQueueOf = (service: ServiceName) => `holdfast.${service}.req
 /** What the broker itself gave up on; the service moves it to its table of failed messages. */
 export const deadQueueOf = (service: ServiceName) => `holdfast.${service}.dead`
 
-/** Deliveries of one message before the broker itself declares it dead: a message that kills its consumer each time. */
-const deliveryLimit = 20
+/** Deliveries of one message before it is declared dead, by a quorum queue or else by us: one that kills its consumer each time. */
+export const deliveryLimit = 20
 /** No caller waits longer than this for an answer. */
 const requestTtlMs = 5_000
 const requestQueueLimit = 20_000

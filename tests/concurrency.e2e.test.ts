@@ -217,4 +217,4 @@ async function expectNothingPayable(reservationId: string): Promise<void> {
   })
 }
 
-converting(stack)
+describe('converting', () => converting(stack))

@@ -1,3 +1,4 @@
+import { describe } from '@jest/globals'
 import { catalogue } from './contract/catalogue.ts'
 import { doors } from './contract/doors.ts'
 import { reservationEndpoints } from './contract/reservations.ts'
@@ -8,8 +9,8 @@ import { stackOfThisFile } from './support/stack.ts'
 /** Every endpoint, answer by answer and field by field; and that it is there for its owner alone. */
 const stack = stackOfThisFile()
 
-catalogue(stack)
-reservationEndpoints(stack)
-savedCards(stack)
-strangers(stack)
-doors(stack)
+describe('the catalogue', () => catalogue(stack))
+describe('reservations', () => reservationEndpoints(stack))
+describe('saved cards', () => savedCards(stack))
+describe('strangers', () => strangers(stack))
+describe('open doors', () => doors(stack))

@@ -1,3 +1,4 @@
+import { describe } from '@jest/globals'
 import { badInput } from './errors/bad-input.ts'
 import { badValues } from './errors/bad-values.ts'
 import { everyErrorCode } from './errors/every-code.ts'
@@ -16,8 +17,8 @@ const stack = stackOfThisFile(
   { gateway: 2 },
 )
 
-everyErrorCode(stack)
-idempotency(stack)
-badInput(stack)
-badValues(stack)
-textAsItCame(stack)
+describe('every code', () => everyErrorCode(stack))
+describe('idempotency', () => idempotency(stack))
+describe('bad input', () => badInput(stack))
+describe('bad values', () => badValues(stack))
+describe('text', () => textAsItCame(stack))

@@ -39,8 +39,7 @@ export const Intent = IntentObject.transform(
     status: intent.status,
     amountReceivedMinor: intent.amount_received,
     currency: intent.currency,
-    reservationId: intent.metadata.reservationId ?? null,
-    attempt: Number(intent.metadata.attempt) || null,
+    ...oursIn(intent.metadata),
     clientSecret: intent.client_secret,
     customer: intent.customer,
     savesCard: intent.setup_future_usage !== null,
@@ -52,6 +51,13 @@ export const Intent = IntentObject.transform(
     hasFailed: intent.last_payment_error !== null,
   }),
 )
+
+/** What we wrote on our own intents. Others on the same account may have written anything. */
+const Ours = z.object({
+  reservationId: z.guid().nullable().catch(null).default(null),
+  attempt: z.coerce.number().int().min(1).max(2_147_483_647).nullable().catch(null).default(null),
+})
+const oursIn = (metadata: Record<string, string>) => Ours.parse(metadata)
 
 function actionTypeOf({ status, next_action }: z.infer<typeof IntentObject>): SeenIntent['actionType'] {
   if (status !== 'requires_action') return null
@@ -124,8 +130,8 @@ export const Refunds = z.object({ object: z.literal('list'), data: z.array(Refun
 export const Event = z
   .object({
     object: z.literal('event'),
-    id: z.string().startsWith('evt_'),
-    type: z.string(),
+    id: z.string().startsWith('evt_').regex(/^\w+$/),
+    type: z.string().regex(/^[\w.]+$/),
     created: fromSeconds,
     data: z.object({ object: z.unknown() }),
   })

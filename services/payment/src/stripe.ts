@@ -1,4 +1,5 @@
-import { reasonOf } from '@holdfast/contracts/errors'
+import { DomainError, reasonOf } from '@holdfast/contracts/errors'
+import { parseJson } from '@holdfast/http/json'
 import { Counter, Gauge, Histogram, registry } from '@holdfast/runtime/metrics'
 import CircuitBreaker from 'opossum'
 import { Stripe } from 'stripe'
@@ -44,6 +45,8 @@ export function openStripe(settings: Settings) {
     telemetry: false,
     ...(settings.STRIPE_API_URL && addressOf(settings.STRIPE_API_URL)),
   })
+  const signatures = client.webhooks.signature
+  if (!signatures) throw new Error('this build of the Stripe library cannot verify signatures')
   const breaker = createBreaker(settings.STRIPE_BREAKER_RESET_SECONDS * 1_000)
 
   async function call<Schema extends z.ZodType>(
@@ -92,15 +95,19 @@ export function openStripe(settings: Settings) {
     detachMethod: (id: string, idempotencyKey: string) =>
       call('payment_methods.detach', Method, () => client.paymentMethods.detach(id, {}, { idempotencyKey })),
 
-    /** An event that Stripe signed; undefined when the signature is wrong, too old or of another body. */
-    readEvent: (body: Buffer, signature: string): StripeEvent | undefined => {
+    /** An event that Stripe signed. Throws `INVALID_SIGNATURE`, or `VALIDATION_ERROR` for what was signed and is no event. */
+    readEvent: (body: Buffer, signature: string): StripeEvent => {
+      const { STRIPE_WEBHOOK_SECRET: secret, STRIPE_WEBHOOK_TOLERANCE_SECONDS: tolerance } = settings
       try {
-        const { STRIPE_WEBHOOK_SECRET: secret, STRIPE_WEBHOOK_TOLERANCE_SECONDS: tolerance } = settings
-        return Event.parse(client.webhooks.constructEvent(body, signature, secret, tolerance))
-      } catch (error) {
-        if (error instanceof Stripe.errors.StripeSignatureVerificationError) return undefined
-        throw error
+        // Besides its own error it throws whatever its comparison makes of bytes that no signature has.
+        signatures.verifyHeader(body, signature, secret, tolerance)
+      } catch {
+        throw new DomainError('INVALID_SIGNATURE')
       }
+      const event = Event.safeParse(parseJson(body.toString()))
+      if (!event.success)
+        throw new DomainError('VALIDATION_ERROR', [{ path: 'body', message: 'is not an event of Stripe' }])
+      return event.data
     },
     close: () => breaker.shutdown(),
   }

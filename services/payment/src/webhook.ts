@@ -3,6 +3,7 @@ import { stripeWebhook } from '@holdfast/contracts/routes/payments'
 import type { Database } from '@holdfast/db/database'
 import { router } from '@holdfast/http/server'
 import type { Parts } from '@holdfast/service/service'
+import type { z } from 'zod'
 import { finishEvent, insertEvent, knowsEvent, lockParkedEvent, parkEventAgain, type Subject } from './event-store.ts'
 import { recordIntent } from './record-intent.ts'
 import { lockPayment, lockPaymentOfIntent } from './store.ts'
@@ -39,8 +40,8 @@ export function serveWebhook(
     router(scope, { verifier, database }).serve(stripeWebhook, async ({ request }) => {
       const signature = request.headers['stripe-signature']
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-      const event = typeof signature === 'string' ? stripe.readEvent(body, signature) : undefined
-      if (!event) throw new DomainError('INVALID_SIGNATURE')
+      if (typeof signature !== 'string') throw new DomainError('INVALID_SIGNATURE')
+      const event = stripe.readEvent(body, signature)
       await calls.transact((tx) => takeEvent(tx, event))
       return { received: true as const }
     })
@@ -69,11 +70,18 @@ export async function takeParkedEvent(calls: StripeCalls): Promise<boolean> {
 
 function subjectOf({ type, object, createdAt }: StripeEvent): Subject | undefined {
   if (aboutIntents.has(type))
-    return { about: 'intent', intent: Intent.parse(object), createdAt: createdAt.toISOString() }
+    return { about: 'intent', intent: orInvalid(Intent, object), createdAt: createdAt.toISOString() }
   if (!aboutRefunds.has(type)) return undefined
-  const paymentIntentId = AboutIntent.parse(object)
+  const paymentIntentId = orInvalid(AboutIntent, object)
   // A charge that was made without an intent is none of ours.
   return paymentIntentId === null ? undefined : { about: 'refunds', paymentIntentId }
+}
+
+/** Signed by Stripe and still not of the shape that its API version promises. */
+function orInvalid<Schema extends z.ZodType>(schema: Schema, object: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(object)
+  if (parsed.success) return parsed.data
+  throw new DomainError('VALIDATION_ERROR', [{ path: 'body.data.object', message: 'is not of the shape we know' }])
 }
 
 async function apply(tx: Tx, eventId: string, subject: Subject): Promise<'done' | 'parked'> {

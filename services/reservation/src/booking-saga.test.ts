@@ -173,6 +173,16 @@ test('a refund that is heard of before its payment counts all the same', () => {
   expect(paid).toMatchObject({ status: 'confirmed', paymentStatus: 'refunded' })
 })
 
+test('money that someone gave back in the dashboard does not wait for our own refund any more', () => {
+  const twice = then(confirmed, (r) => whenPaymentCaptured(r, capture('pi_2'), 'X'))
+  const step = whenPaymentRefunded(twice, refunded('pi_2', 'external'))
+  expect(step.reservation).toMatchObject({
+    refundsDue: [],
+    outcome: 'duplicate_payment_refunded',
+    paymentStatus: 'paid',
+  })
+})
+
 describe('the fence', () => {
   const closing = then(pending, (r) => whenDue(r, due, closeDeadlineMs))
 

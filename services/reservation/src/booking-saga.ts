@@ -226,16 +226,17 @@ export function whenPaymentRefunded(reservation: Reservation, refunded: Body<typ
   const { paymentIntentId, refund, cause, capturedMinor } = refunded
   if (reservation.refunds.some((known) => known.refundId === refund.refundId)) return stay(reservation)
   const refunds = [...reservation.refunds, { ...refund, paymentIntentId }]
-  const isThePayment = isPaidBy(reservation, { paymentIntentId })
+  const paymentStatus = paidStatus(capturedMinor, paymentIntentId, refunds)
+  const due = reservation.refundsDue.find((known) => known.paymentIntentId === paymentIntentId)
+  // All of it may have been given back by someone in the dashboard before our own order got there.
+  const isSettled = due && (cause !== 'external' || paymentStatus === 'refunded')
   return {
     reservation: {
       ...reservation,
       refunds,
-      refundsDue: reservation.refundsDue.filter(
-        (due) => due.paymentIntentId !== paymentIntentId || cause === 'external',
-      ),
-      paymentStatus: isThePayment ? paidStatus(capturedMinor, paymentIntentId, refunds) : reservation.paymentStatus,
-      outcome: causes[cause] ?? reservation.outcome,
+      refundsDue: isSettled ? reservation.refundsDue.filter((other) => other !== due) : reservation.refundsDue,
+      paymentStatus: isPaidBy(reservation, { paymentIntentId }) ? paymentStatus : reservation.paymentStatus,
+      outcome: (isSettled ? causes[due.reason] : causes[cause]) ?? reservation.outcome,
     },
     event: 'payment_refunded',
     details: { paymentIntentId, refundId: refund.refundId, amount: refund.amount, cause },

@@ -43,9 +43,11 @@ function allProcesses(): { pid: number; parent: number; ms: number }[] {
 function statOf(pid: number): { pid: number; parent: number; ms: number }[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // Past the name, which may hold anything: state, parent, …, and the 12th and 13th are user and system time.
+    // Past the name, which may hold anything: state, parent, …, and from the 12th on user and system time, its own and
+    // that of children that have ended.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return [{ pid, parent: Number(fields[1]), ms: (Number(fields[11]) + Number(fields[12])) / ticksPerMs }]
+    const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0)
+    return [{ pid, parent: Number(fields[1]), ms: ticks / ticksPerMs }]
   } catch {
     // It has ended meanwhile.
     return []

@@ -44,3 +44,10 @@ export function bestOf({ by, rounds }: Measure): Figures {
   const better = (a: Figures, b: Figures) => (by === 'perSecond' ? a.perSecond >= b.perSecond : a.p50Ms <= b.p50Ms)
   return rounds.reduce((best, each) => (better(best, each) ? best : each))
 }
+
+/** The median over the rounds of how one measure compares with the other. */
+export function ratio(by: Measure['by'], over: Measure, under: Measure): number | undefined {
+  const ratios = over.rounds.map((figures, round) => figures[by] / (under.rounds[round]?.[by] ?? Number.NaN))
+  const median = ratios.sort((a, b) => a - b)[Math.floor(ratios.length / 2)]
+  return median === undefined ? undefined : rounded(median)
+}

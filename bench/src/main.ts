@@ -4,7 +4,7 @@ import { catalogueAt } from './catalogue.ts'
 import { openBench } from './measures.ts'
 import { type Options, parseOptions, usage } from './options.ts'
 import { hotSpots } from './profile.ts'
-import { circumstances, cpuTableOf, gatewayRatios, tableOf } from './report.ts'
+import { circumstances, cpuTableOf, tableOf } from './report.ts'
 import { enterStage, type Stage } from './stage.ts'
 
 const print = (text: string) => process.stdout.write(`${text}\n`)
@@ -39,6 +39,8 @@ async function run(options: Options): Promise<void> {
 async function measure(stage: Stage, options: Options, around: ReturnType<typeof circumstances>): Promise<void> {
   const catalogue = catalogueAt(stage.stack.gatewayUrl, await stage.operator())
   const bench = await openBench(stage, catalogue, options)
+  say(`warming up for ${options.warmup} s`)
+  await bench.warmUp()
   for (let round = 1; round <= options.rounds; round++) {
     await bench.round((what) => {
       stopping.signal.throwIfAborted()
@@ -46,12 +48,17 @@ async function measure(stage: Stage, options: Options, around: ReturnType<typeof
     })
   }
   await catalogue.takeDown()
-  const { measures, faults } = bench
-  const ratios = gatewayRatios(measures)
+  const { faults } = bench
+  const measures = bench.measured()
+  const ratios = bench.ratios()
   print(`\n${around.cpus} CPUs (load ${around.loadAverage} before), Node ${around.node}; best of ${options.rounds}\n`)
   print(tableOf(measures))
-  print(`\nProcessor time, in ms a hold\n${cpuTableOf(measures)}`)
-  print(`\nthrough the gateway, a hold takes ${ratios.latency}× as long, and the slot ${ratios.rate}× as many a second`)
+  const cpuTable = cpuTableOf(measures)
+  if (cpuTable !== '') print(`\nProcessor time, in ms a hold\n${cpuTable}`)
+  const { latency, rate } = ratios
+  print('')
+  if (latency !== undefined) print(`A hold through the gateway takes ${latency}× as long as one past it.`)
+  if (rate !== undefined) print(`Through the gateway, one slot takes ${rate}× as many holds a second as past it.`)
   for (const fault of faults) print(`WRONG: ${fault}`)
   if (faults.length > 0) process.exitCode = 1
   if (options.out !== undefined)

@@ -1,18 +1,21 @@
 import pg from 'pg'
 import { type Catalogue, holdBody, type Offer } from './catalogue.ts'
 import { costPerHold, cpuTimes } from './cpu.ts'
-import type { Figures, Measure } from './figures.ts'
+import { type Figures, type Measure, ratio } from './figures.ts'
 import { underLoad } from './load.ts'
 import { conversions, holdsInTurns } from './one-by-one.ts'
-import type { Options } from './options.ts'
+import type { Options, Part } from './options.ts'
 import type { Stage } from './stage.ts'
 
 /** What is measured, round after round. Each round books offers of its own, so that none is measured on fuller tables. */
 
 export interface Bench {
-  readonly measures: readonly Measure[]
+  measured(): Measure[]
+  /** Gateway over reservation itself, each within one round, so that a busy machine is busy for both. */
+  ratios(): { latency: number | undefined; rate: number | undefined }
   /** Where the seats did not add up. Speed is measured here; this alone is right or wrong. */
   readonly faults: string[]
+  warmUp(): Promise<void>
   round(say: (line: string) => void): Promise<void>
 }
 
@@ -20,7 +23,7 @@ const tokensPerConnection = 10
 const oneByOneShare = 0.5
 
 export async function openBench(stage: Stage, catalogue: Catalogue, options: Options): Promise<Bench> {
-  const { connections, seconds } = options
+  const { connections } = options
   const { gatewayUrl, databases, processes } = stage.stack
   const reservationUrl = processes.find(({ name }) => name === 'reservation')?.url ?? ''
   const tokens = await stage.tokens(connections * tokensPerConnection)
@@ -34,7 +37,7 @@ export async function openBench(stage: Stage, catalogue: Catalogue, options: Opt
   const convert = measure('converting with a new card', 'p50Ms')
   const status = measure('payment status', 'p50Ms')
 
-  async function load(base: string, slots: number): Promise<Figures> {
+  async function load(base: string, slots: number, seconds = options.seconds): Promise<Figures> {
     const offers = await catalogue.offers(slots)
     const bodies = offers.map(holdBody)
     const before = cpuTimes(processes)
@@ -48,27 +51,41 @@ export async function openBench(stage: Stage, catalogue: Catalogue, options: Opt
     return { ...figures, cpuMs }
   }
 
-  async function round(say: (line: string) => void): Promise<void> {
-    const guests = { gatewayUrl, reservationUrl, tokens, seconds: Math.ceil(seconds * oneByOneShare) }
-    say('one hold after another')
-    const [offer, other] = await catalogue.offers(2)
-    if (!offer || !other) throw new Error('two offers were asked for')
-    const turns = await holdsInTurns({ ...guests, offer })
-    gateway.rounds.push(turns.gateway)
-    direct.rounds.push(turns.direct)
-    say(`${connections} buyers on one slot`)
-    hotSlot.rounds.push(await load(gatewayUrl, 1))
-    say('the same, past the gateway')
-    hotSlotDirect.rounds.push(await load(reservationUrl, 1))
-    say(`${connections} buyers on ${options.slots} slots`)
-    spread.rounds.push(await load(gatewayUrl, options.slots))
-    say('converting, and payment status')
-    const converted = await conversions({ ...guests, offer: other })
-    convert.rounds.push(converted.convert)
-    status.rounds.push(converted.status)
+  const guests = { gatewayUrl, reservationUrl, tokens, seconds: Math.ceil(options.seconds * oneByOneShare) }
+  const oneOffer = async () => (await catalogue.offers(1))[0] ?? { experienceId: '', timeSlotId: '' }
+  const takes: Record<Part, () => Promise<void>> = {
+    single: async () => {
+      const turns = await holdsInTurns({ ...guests, offer: await oneOffer() })
+      gateway.rounds.push(turns.gateway)
+      direct.rounds.push(turns.direct)
+    },
+    crowd: async () => {
+      hotSlot.rounds.push(await load(gatewayUrl, 1))
+      hotSlotDirect.rounds.push(await load(reservationUrl, 1))
+    },
+    spread: async () => {
+      spread.rounds.push(await load(gatewayUrl, options.slots))
+    },
+    convert: async () => {
+      const converted = await conversions({ ...guests, offer: await oneOffer() })
+      convert.rounds.push(converted.convert)
+      status.rounds.push(converted.status)
+    },
   }
 
-  return { measures: [gateway, direct, hotSlot, hotSlotDirect, spread, convert, status], faults, round }
+  async function round(say: (line: string) => void): Promise<void> {
+    for (const part of options.only) {
+      say(part)
+      await takes[part]()
+    }
+  }
+
+  const warmUp = async () => {
+    await load(gatewayUrl, 1, options.warmup)
+  }
+  const ratios = () => ({ latency: ratio('p50Ms', gateway, direct), rate: ratio('perSecond', hotSlot, hotSlotDirect) })
+  const measures = [gateway, direct, hotSlot, hotSlotDirect, spread, convert, status]
+  return { measured: () => measures.filter(({ rounds }) => rounds.length > 0), ratios, faults, warmUp, round }
 }
 
 /** Seats held at inventory, reservations at reservation, and holds that were answered: three times the same number. */

@@ -4,14 +4,14 @@ import type { Options } from './options.ts'
 
 /** What surrounded the run: figures mean little without it. */
 export function circumstances(options: Options) {
-  const { seconds, connections, slots, rounds, replicas } = options
+  const { seconds, warmup, connections, slots, rounds, replicas } = options
   return {
     at: new Date().toISOString(),
     node: process.version,
     cpus: availableParallelism(),
     /** Before anything was started: how much else the machine was doing. */
     loadAverage: rounded(loadavg()[0] ?? 0),
-    options: { seconds, connections, slots, rounds, replicas },
+    options: { seconds, warmup, connections, slots, rounds, replicas },
   }
 }
 
@@ -43,20 +43,4 @@ export function cpuTableOf(measures: readonly Measure[]): string {
     return costs.length === 0 ? [] : [`${measure.name.trim()}: ${sum.toFixed(2)} = ${list}`]
   })
   return lines.join('\n')
-}
-
-/** What the gateway costs: measured in the same round, so that a busy machine is busy for both. */
-export function gatewayRatios(measures: readonly Measure[]): { latency: number; rate: number } {
-  const [gateway, direct, hotSlot, hotSlotDirect] = measures
-  const ratios = (by: 'p50Ms' | 'perSecond', over?: Measure, under?: Measure) =>
-    over?.rounds.map((figures, round) => figures[by] / (under?.rounds[round]?.[by] ?? Number.NaN)) ?? []
-  return {
-    latency: rounded(median(ratios('p50Ms', gateway, direct))),
-    rate: rounded(median(ratios('perSecond', hotSlot, hotSlotDirect))),
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }

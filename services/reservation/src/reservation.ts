@@ -10,11 +10,11 @@ import type {
 
 /** A reservation's life. Pure: what it is, how it may move, how it looks at a moment. */
 
-export type PaymentPhase = 'none' | 'opening' | 'open' | 'closing' | 'closed' | 'captured'
-export type SeatsPhase = 'held' | 'confirming' | 'booked' | 'releasing' | 'released' | 'reacquiring'
+type PaymentPhase = 'none' | 'opening' | 'open' | 'closing' | 'closed' | 'captured'
+type SeatsPhase = 'held' | 'confirming' | 'booked' | 'releasing' | 'released' | 'reacquiring'
 export type CloseReason = 'expired' | 'released'
 
-export interface RefundDue {
+interface RefundDue {
   readonly paymentIntentId: string
   readonly reason: 'late' | 'duplicate'
 }
@@ -75,7 +75,7 @@ export interface Reservation {
 }
 
 /** Which status may follow which. The saga decides; the store refuses to write anything else. */
-export const transitions = {
+const transitions = {
   held: ['pending', 'confirmed', 'expired', 'cancelled'],
   pending: ['confirmed', 'expired', 'cancelled'],
   // Paid too late, and the seats were still free.

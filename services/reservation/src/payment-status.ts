@@ -23,7 +23,7 @@ export function paymentStatus(parts: Pick<Parts, 'messaging' | 'database' | 'log
     if (!reservation) throw new DomainError('RESERVATION_NOT_FOUND')
     const payment = reservation.payment === 'none' ? null : await read(reservation)
     const healed = payment ? await heal(reservation, payment) : reservation
-    return { success: true, data: { ...statusOf(healed), ...intentOf(healed, payment) } }
+    return { success: true, data: { ...intentOf(healed, payment), ...statusOf(healed, payment) } }
   }
 
   /** Null when payment is away: then what is stored here has to do. */
@@ -48,9 +48,15 @@ export function paymentStatus(parts: Pick<Parts, 'messaging' | 'database' | 'log
   }
 }
 
-function statusOf(reservation: Seen) {
+function statusOf(reservation: Seen, payment: Payment | null) {
   const { status, paymentStatus } = seenAt(reservation, reservation.now)
-  return { reservationStatus: status, paymentStatus, outcome: reservation.outcome }
+  // Stripe has just said so; the message that says so to the reservation is still under way.
+  const isAsked = status === 'pending' && paymentStatus === 'unpaid' && payment?.requiresAction
+  return {
+    reservationStatus: status,
+    paymentStatus: isAsked ? ('requires_action' as const) : paymentStatus,
+    outcome: reservation.outcome,
+  }
 }
 
 /** What Stripe says, as it is now or else as it was last heard. */

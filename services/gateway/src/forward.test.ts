@@ -1,4 +1,5 @@
 import { allRoutes } from '@holdfast/contracts/routes/all'
+import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { closeOpened, openGateway, type Received, type Service, sendRaw, startIssuer, startService } from './testing.ts'
 
@@ -253,7 +254,11 @@ describe('what is no HTTP, or could be read in two ways', () => {
 test('a line for each request, and the caller’s token in none', async () => {
   const answer = await asAlice('/v1/reservations?secret=1')
   const requestId = answer.headers.get('x-request-id')
-  const lines = gateway.log.filter((line) => line.includes(String(requestId)))
+  // It is written when the answer is out, which its client may see first.
+  const lines = await eventually('the line is written', async () => {
+    const written = gateway.log.filter((line) => line.includes(String(requestId)))
+    return written.length > 0 && written
+  })
   expect(lines.map((line) => JSON.parse(line))).toEqual([
     expect.objectContaining({
       requestId,

@@ -11,7 +11,7 @@ import type { Upstream } from './upstream.ts'
 
 /** The contract's routes, each passed on to its service as it came: the service understands and judges it. */
 
-export type Upstreams = Readonly<Record<Route['service'], Upstream>>
+type Upstreams = Readonly<Record<Route['service'], Upstream>>
 
 /** Events of Stripe carry whole objects. */
 const webhookLimitBytes = 1024 * 1024

@@ -54,6 +54,10 @@ export function reservationEndpoints(stack: TestStack): void {
       const lasts = Date.parse(answer.reservation.holdExpiresAt) - 90_000
       expect(lasts).toBeGreaterThanOrEqual(before - 1_000)
       expect(lasts).toBeLessThanOrEqual(Date.now() + 1_000)
+      // A currency without a hundredth: what is charged is the same number.
+      await convert(answer.reservation.id)
+      const intents = await stack.emulator.intentsOf(answer.reservation.id)
+      expect(intents).toMatchObject([{ amount: 20_000, currency: 'jpy' }])
     })
 
     test('is priced once: what changes afterwards changes nothing for it', async () => {

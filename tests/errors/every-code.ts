@@ -55,7 +55,7 @@ export function everyErrorCode(stack: TestStack): void {
       await stack.api.ok(catalog.updateTimeSlot, { as: operator, params, body: { status } })
       expectError(await hold(holdBody(closed)), 'TIME_SLOT_NOT_AVAILABLE')
 
-      const startsAt = new Date(Date.now() + 1_500).toISOString()
+      const startsAt = new Date(Date.now() + 2_500).toISOString()
       const soon = await anOffer(stack, { slot: { startsAt, capacity: 10_000 } })
       const refused = await eventually('the slot has started', async () => {
         const answer = await hold(holdBody(soon, { numberOfGuests: 1 }))

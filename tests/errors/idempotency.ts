@@ -116,7 +116,7 @@ export function idempotency(stack: TestStack): void {
 
     test('while the first takes more than two seconds is told to come back', async () => {
       const { id } = await aHold(stack, guest)
-      await stack.emulator.fault({ operation: 'payment_intents.create', times: 1, fault: 'delay', delayMs: 2_900 })
+      await stack.emulator.fault({ operation: 'payment_intents.create', times: 1, fault: 'delay', delayMs: 2_700 })
       const first = convert({ holdId: id })
       await eventually('the first is at Stripe', async () => {
         const [latest] = await stack.emulator.requests()

@@ -241,6 +241,14 @@ export function deliveries(stack: TestStack): void {
       await untilSeen({ paymentStatus: 'partially_refunded', amountRefunded: 5_000, refunds: [{ amount: 5_000 }] })
     })
 
+    test('the guest gives the hold back, and Stripe says that it is paid: it stays, and is confirmed', async () => {
+      const pending = await aPendingReservation(stack, guest, offer)
+      await stack.stripeJs.confirmCardPayment(pending.clientSecret, cards.success)
+      const params = { id: pending.id }
+      expectError(await stack.api.call(reservations.releaseHold, { as: guest, params }), 'INVALID_HOLD_STATUS')
+      await expectConfirmedOnce(pending.id)
+    })
+
     test('nobody asks, and Stripe is asked by itself', async () => {
       const pending = await aPendingReservation(stack, guest, offer)
       await stack.stripeJs.confirmCardPayment(pending.clientSecret, cards.success)

@@ -12,7 +12,7 @@ export interface Payload {
 }
 
 export const event = (type: string, object: unknown, created = Math.floor(Date.now() / 1_000)) => ({
-  id: `evt_${randomUUID()}`,
+  id: `evt_${randomUUID().replaceAll('-', '')}`,
   object: 'event',
   api_version: '2026-10-28.endive',
   created,

@@ -80,6 +80,22 @@ export function money(stack: TestStack): void {
     }
     const pay = (clientSecret: string) => stack.stripeJs.confirmCardPayment(clientSecret, cards.success)
 
+    test('or may still come: until that is decided it reads as pending and processing, and keeps its seats', async () => {
+      await cancellingHangs()
+      const pending = await aPendingReservation(stack, guest, offer)
+      const over = await eventually('its time is over', async () => {
+        const reservation = await readReservation(stack, guest, pending.id)
+        return reservation.paymentStatus !== 'unpaid' && reservation
+      })
+      expect(over).toMatchObject({ status: 'pending', paymentStatus: 'processing' })
+      expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(over.holdExpiresAt) - 50)
+      const convert = { as: guest, body: { holdId: pending.id } }
+      expectError(await stack.api.call(reservations.convertHold, convert), 'HOLD_EXPIRED')
+      expect(await readSlot(stack, offer.timeSlotId)).toMatchObject({ held: 2, available: 0 })
+      await untilStatus(stack, guest, pending.id, 'expired')
+      await untilSeats(stack, offer.timeSlotId, { held: 0, booked: 0 })
+    })
+
     test('finds its seats still free: they are taken again at the held price', async () => {
       const pending = await anExpiredOneThatCanBePaid()
       expect((await pay(pending.clientSecret)).status).toBe('succeeded')

@@ -3,8 +3,8 @@ import { currentContext } from './context.ts'
 
 export type Logger = PinoLogger
 
-/** Never in a log, at any of the depths we log objects at. */
-const secrets = [
+/** Never in a log, at whatever depth. */
+const secrets = new Set([
   'authorization',
   'cookie',
   'clientSecret',
@@ -18,8 +18,27 @@ const secrets = [
   'cvc',
   'password',
   'token',
-]
-const paths = secrets.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.*.*.${name}`])
+])
+const deepest = 6
+
+/**
+ * A copy without what must not be in a log. By hand rather than by pino's `redact`: its wildcard paths go four levels down at
+ * the price of a tenth of all CPU the gateway needs for a request, and would still miss the fifth.
+ */
+function redacted(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof Error) return value
+  if (depth > deepest) return '[too deep]'
+  if (Array.isArray(value)) return value.map((item) => redacted(item, depth + 1))
+  const copy: Record<string, unknown> = {}
+  for (const [key, item] of Object.entries(value))
+    copy[key] = secrets.has(key) ? '[redacted]' : redacted(item, depth + 1)
+  return copy
+}
+
+/** What libraries hang on their errors (a request with its headers, say) is looked through like all else. */
+const redactedError = (error: Error) => redacted(pino.stdSerializers.err(error))
+
+const redactedLine = (line: Record<string, unknown>) => redacted(line) as Record<string, unknown>
 
 /** JSON lines on standard output. Every line says which trace, cause and reservation it belongs to. */
 export function createLogger(
@@ -31,8 +50,8 @@ export function createLogger(
     level: settings.LOG_LEVEL,
     base: { service, instance: settings.SERVICE_INSTANCE ?? service },
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths, censor: '[redacted]' },
+    formatters: { level: (label: string) => ({ level: label }), log: redactedLine },
+    serializers: { err: redactedError },
     mixin: () => {
       const context = currentContext()
       if (!context) return {}

@@ -86,6 +86,8 @@ export function createServer(options: { logger: Logger; ready: ReadinessChecks; 
     return503OnClosing: false,
     requestTimeout: 10_000,
     routerOptions: { maxParamLength: 300 },
+    // A URL that cannot be decoded never reaches a route; its answer is one of ours all the same.
+    frameworkErrors: (error, request, reply) => handleError(error, request as FastifyRequest, reply as FastifyReply),
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)

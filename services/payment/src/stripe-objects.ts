@@ -130,8 +130,9 @@ export const Refunds = z.object({ object: z.literal('list'), data: z.array(Refun
 export const Event = z
   .object({
     object: z.literal('event'),
-    id: z.string().startsWith('evt_').regex(/^\w+$/),
-    type: z.string().regex(/^[\w.]+$/),
+    // Signed, so ours to keep as it is; only what Postgres cannot store is refused.
+    id: z.string().startsWith('evt_').max(255).regex(/^[^\0]+$/),
+    type: z.string().max(255).regex(/^[^\0]+$/),
     created: fromSeconds,
     data: z.object({ object: z.unknown() }),
   })

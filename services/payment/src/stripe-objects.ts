@@ -131,8 +131,15 @@ export const Event = z
   .object({
     object: z.literal('event'),
     // Signed, so ours to keep as it is; only what Postgres cannot store is refused.
-    id: z.string().startsWith('evt_').max(255).regex(/^[^\0]+$/),
-    type: z.string().max(255).regex(/^[^\0]+$/),
+    id: z
+      .string()
+      .startsWith('evt_')
+      .max(255)
+      .regex(/^[^\0]+$/),
+    type: z
+      .string()
+      .max(255)
+      .regex(/^[^\0]+$/),
     created: fromSeconds,
     data: z.object({ object: z.unknown() }),
   })

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { parseReplicas } from '@holdfast/local/plan'
 import { z } from 'zod'
 
-export const parts = ['single', 'crowd', 'spread', 'convert'] as const
+const parts = ['single', 'crowd', 'spread', 'convert'] as const
 export type Part = (typeof parts)[number]
 
 export interface Options {

@@ -1,0 +1,107 @@
+/** `npm run verify [-- --stripe [--days 7]] [--wait 30] [--json]`: the promises, held against a running system. */
+import { parseArgs } from 'node:util'
+import { readStackFile } from '@holdfast/local/stack-file'
+import { ageSeconds, defaultBounds, type Finding } from './booking.ts'
+import { print, runCommand } from './command.ts'
+import { openDatabases } from './databases.ts'
+import type { StripeDoor } from './stripe-side.ts'
+import { duration, oneLine, table } from './table.ts'
+import { type Report, verifyUntilQuiet, withStanding } from './verify-run.ts'
+
+const usage = `Usage: npm run verify -- [--wait <seconds>] [--stripe] [--days <n>] [--json]
+  --wait    until nothing is wrong and nothing moves, so many seconds at most
+  --stripe  against Stripe's own lists as well (STRIPE_SECRET_KEY, STRIPE_API_URL, or the running stack's)
+  --days    how far back in Stripe's lists (7)
+  --json    the whole report for a program`
+
+await runCommand(async () => {
+  const { values } = parseArgs({
+    options: {
+      wait: { type: 'string' },
+      stripe: { type: 'boolean' },
+      days: { type: 'string' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  })
+  if (values.help) {
+    print(usage)
+    return 0
+  }
+  const startedAt = performance.now()
+  const databases = openDatabases('read')
+  try {
+    const report = await verifyUntilQuiet(databases, {
+      bounds: { ...defaultBounds, closeDeadline: Number(process.env.CLOSE_DEADLINE_SECONDS ?? 120) },
+      stripe: values.stripe ? { ...stripeDoor(), days: positive('--days', values.days ?? '7') } : undefined,
+      waitSeconds: positive('--wait', values.wait ?? '0'),
+    })
+    if (values.json) print(JSON.stringify(report, null, 2))
+    else show(report, (performance.now() - startedAt) / 1_000)
+    return withStanding(report.findings, 'drift').length > 0 ? 1 : 0
+  } finally {
+    await databases.close()
+  }
+})
+
+function positive(name: string, text: string): number {
+  const number = Number(text)
+  if (Number.isFinite(number) && number >= 0) return number
+  throw new Error(`${name} wants a number, not "${text}".\n${usage}`)
+}
+
+function stripeDoor(): StripeDoor {
+  const { STRIPE_SECRET_KEY: secretKey, STRIPE_API_URL: url } = process.env
+  if (secretKey) return { secretKey, url: url ?? 'https://api.stripe.com' }
+  const stack = readStackFile()
+  return { secretKey: stack.stripeSecretKey, url: stack.stripeUrl }
+}
+
+function show({ reservations, seats, money, stripeIntents, findings }: Report, seconds: number): void {
+  const statuses = Object.entries(reservations).map(([status, n]) => `${n} ${status}`)
+  print(
+    `Holdfast, looked at for ${seconds.toFixed(1)} s`,
+    ...table([
+      ['  reservations', statuses.length > 0 ? statuses.sort().join(' · ') : 'none'],
+      ['  seats', `${seats.booked} booked · ${seats.held} held · ${seats.capacity} in ${seats.slots} slots`],
+      ...Object.entries(money).map(([currency, { captured, returned }]) => [
+        '  money',
+        `${currency}, minor units: ${captured} captured · ${returned} given back · ${captured - returned} kept`,
+      ]),
+      ...(stripeIntents === undefined ? [] : [['  at Stripe', `${stripeIntents} intents of ours`]]),
+    ]),
+  )
+  const drift = withStanding(findings, 'drift')
+  section('In motion, and within its time', withStanding(findings, 'moving'))
+  section('Worth knowing', withStanding(findings, 'note'))
+  section('DRIFT', drift)
+  print('')
+  if (drift.length === 0) {
+    print('Everything is as promised.')
+    return
+  }
+  const subjects = new Set(drift.map(({ subject }) => subject))
+  print(
+    `${drift.length} things are not as promised, about ${subjects.size}. npm run trace -- <id> tells a booking's story.`,
+  )
+}
+
+const longestList = 100
+
+function section(title: string, findings: readonly Finding[]): void {
+  if (findings.length === 0) return
+  const now = new Date()
+  const sorted = findings.toSorted(
+    (a, b) => a.subject.localeCompare(b.subject) || a.since.getTime() - b.since.getTime(),
+  )
+  const rows = sorted
+    .slice(0, longestList)
+    .map(({ subject, kind, what, since }) => [
+      `  ${subject}`,
+      kind,
+      `since ${since.toISOString()} (${duration(ageSeconds(since, now))})`,
+      oneLine(what),
+    ])
+  print('', `${title} (${findings.length})`, ...table(rows))
+  if (findings.length > longestList) print(`  … and ${findings.length - longestList} more; --json has all of them`)
+}

@@ -3,7 +3,7 @@ import type { Database } from '@holdfast/db/database'
 import { answer } from '@holdfast/messaging/handler'
 import { captureOf, type Intent, isCaptured } from './payment.ts'
 import { recordSeen } from './record-intent.ts'
-import { isLive, refundView } from './refund.ts'
+import { returnedOf } from './refund.ts'
 import { refundsOfPayment } from './refund-store.ts'
 import { findPayment, intentsOf } from './store.ts'
 import type { StripeDoor } from './stripe.ts'
@@ -57,7 +57,9 @@ export function readPayment({
     const payment = (await findPayment(database, reservationId)) ?? known
     const intents = await intentsOf(database, payment)
     const current = currentOf(intents)
-    const refunds = (await refundsOfPayment(database, payment.id)).filter(isLive).map(refundView)
+    const made = await refundsOfPayment(database, payment.id)
+    const returned = intents.flatMap((intent) => returnedOf(payment, intent, made))
+    const refunds = returned.map(({ refund }) => refund)
     return {
       payment: {
         paymentIntentId: current?.id ?? null,
@@ -67,6 +69,7 @@ export function readPayment({
         amountRefunded: refunds.reduce((sum, refund) => sum + refund.amount, 0),
         refunds,
         captures: intents.map((intent) => captureOf(payment, intent)).filter((capture) => capture !== undefined),
+        returned,
       },
     }
   })

@@ -1,6 +1,6 @@
 import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
 import { send } from '@holdfast/contracts/message'
-import { PaymentRefunded, RefundPayment } from '@holdfast/contracts/messages/payment'
+import { PaymentRefunded, RefundPayment, type Returned } from '@holdfast/contracts/messages/payment'
 import { task } from '@holdfast/messaging/handler'
 import type { Logger } from '@holdfast/runtime/logger'
 import { type Intent, isCaptured, type Payment } from './payment.ts'
@@ -22,9 +22,9 @@ export function refundPayment(calls: StripeCalls, logger: Logger) {
       await decideRefund(tx, paymentIntentId, reason)
       // Whoever decided first gave the cause; another one later changes nothing.
       const cause = intent.refundCause ?? reason
-      const made = (await refundsOfIntent(tx, paymentIntentId)).findLast((refund) => isLive(refund))
-      if (made && intent.refundCause && intent.amountRefundedMinor >= intent.amountReceivedMinor) {
-        tellRefund(tx, payment, intent, made, intent.amountRefundedMinor)
+      const made = returnedOf(payment, intent, await refundsOfIntent(tx, paymentIntentId)).at(-1)
+      if (made && intent.refundCause && made.amountRefundedMinor >= made.capturedMinor) {
+        tx.say(send(PaymentRefunded, made))
         return undefined
       }
       return writeCall(tx, { operation: 'refunds.create', reservationId, paymentIntentId, cause })
@@ -71,35 +71,38 @@ async function recordRefunds(
   const { payment, intent } = await lockIntent(tx, reservationId, intentId)
   const news = new Set<string>()
   for (const refund of refunds) if (await saveRefund(tx, intentId, refund)) news.add(refund.id)
-  // Stripe's times are whole seconds, so refunds have no order among themselves: each is told with the sum of all.
-  const live = (await refundsOfIntent(tx, intentId)).filter(isLive)
-  const cumulative = live.reduce((sum, refund) => sum + refund.amountMinor, 0)
-  for (const refund of live) if (news.has(refund.id)) tellRefund(tx, payment, intent, refund, cumulative)
-  await saveAmountRefunded(tx, intentId, cumulative)
+  const returned = returnedOf(payment, intent, await refundsOfIntent(tx, intentId))
+  for (const one of returned) if (news.has(one.refund.refundId)) tx.say(send(PaymentRefunded, one))
+  await saveAmountRefunded(tx, intentId, returned[0]?.amountRefundedMinor ?? 0)
+}
+
+/**
+ * What went back of an intent, as it is told to others. Stripe's times are whole seconds, so refunds have no order among
+ * themselves: each comes with the sum of all.
+ */
+export function returnedOf({ reservationId }: Payment, intent: Intent, refunds: readonly RefundRow[]): Returned[] {
+  const live = refunds.filter((refund) => refund.paymentIntentId === intent.id && isLive(refund))
+  const amountRefundedMinor = live.reduce((sum, refund) => sum + refund.amountMinor, 0)
+  const capturedMinor = intent.amountReceivedMinor
+  return live.map((refund) => ({
+    reservationId,
+    paymentIntentId: intent.id,
+    cause: refund.cause,
+    capturedMinor,
+    amountRefundedMinor,
+    refund: refundView(refund),
+  }))
 }
 
 /** A refund that failed gave nothing back. */
-export const isLive = ({ status }: RefundRow): boolean => status !== 'failed' && status !== 'canceled'
+const isLive = ({ status }: RefundRow): boolean => status !== 'failed' && status !== 'canceled'
 
-export const refundView = ({ id, amountMinor, reason, cause, createdAt }: RefundRow) => ({
+const refundView = ({ id, amountMinor, reason, cause, createdAt }: RefundRow) => ({
   refundId: id,
   amount: amountMinor,
   reason: reason ?? (cause === 'external' ? null : cause),
   createdAt: createdAt.toISOString(),
 })
-
-function tellRefund(tx: Tx, payment: Payment, intent: Intent, refund: RefundRow, amountRefundedMinor: number): void {
-  tx.say(
-    send(PaymentRefunded, {
-      reservationId: payment.reservationId,
-      paymentIntentId: intent.id,
-      cause: refund.cause,
-      capturedMinor: intent.amountReceivedMinor,
-      amountRefundedMinor,
-      refund: refundView(refund),
-    }),
-  )
-}
 
 async function lockIntent(tx: Tx, reservationId: string, intentId: string) {
   const payment = await lockPayment(tx, reservationId)

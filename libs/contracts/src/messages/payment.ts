@@ -28,6 +28,18 @@ export const Capture = z.object({
 })
 export type Capture = z.infer<typeof Capture>
 
+/** Money that went back. `amountRefundedMinor` is cumulative over the intent. */
+export const Returned = z.object({
+  reservationId: Id,
+  paymentIntentId: z.string(),
+  /** Why we gave it back; `external` when someone else did (a refund made in Stripe's dashboard). */
+  cause: z.enum(['late', 'duplicate', 'mismatch', 'external']),
+  capturedMinor: z.int(),
+  amountRefundedMinor: z.int(),
+  refund: Refund,
+})
+export type Returned = z.infer<typeof Returned>
+
 const Unreachable = z.object({ outcome: z.literal('unavailable'), reason: z.string() })
 
 /**
@@ -102,6 +114,8 @@ export const ReadPayment = defineRequest('payment.read', 1, {
         refunds: z.array(Refund),
         /** Every capture on record, the first one first: the reservation moves on with what it had missed. */
         captures: z.array(Capture),
+        /** Every refund on record that did not fail, as `PaymentRefunded` tells it: heals what was missed likewise. */
+        returned: z.array(Returned),
       })
       .nullable(),
   }),
@@ -154,17 +168,9 @@ export const PaymentClosed = defineEvent('payment.closed', 1, {
   key: (closed) => closed.reservationId,
 })
 
-/** Money went back. `amountRefundedMinor` is cumulative over the intent. */
+/** Money went back. */
 export const PaymentRefunded = defineEvent('payment.refunded', 1, {
   heardBy: ['reservation'],
-  body: z.object({
-    reservationId: Id,
-    paymentIntentId: z.string(),
-    /** Why we gave it back; `external` when someone else did (a refund made in Stripe's dashboard). */
-    cause: z.enum(['late', 'duplicate', 'mismatch', 'external']),
-    capturedMinor: z.int(),
-    amountRefundedMinor: z.int(),
-    refund: Refund,
-  }),
+  body: Returned,
   key: (refunded) => refunded.refund.refundId,
 })

@@ -8,7 +8,7 @@ import { type Loop, startLoop } from '@holdfast/runtime/loop'
 import { type Broker, type Consumer, type Delivery, openBroker } from './broker.ts'
 import { takeDueMessages } from './failures.ts'
 import type { Answerer, Handler, Task } from './handler.ts'
-import { outboxColumns, outboxRow, startRelay } from './outbox.ts'
+import { type OutboxRow, outboxColumns, outboxRow, startRelay } from './outbox.ts'
 import { createReceiver } from './receive.ts'
 import { type Ask, createAsker, startAnswering } from './request-reply.ts'
 import { deadQueueOf, queueOf, systemTopology } from './topology.ts'
@@ -22,11 +22,13 @@ export const messagingMigrations: Migrations = {
 /** How a service with a database speaks and hears. Handlers are given when it starts listening. */
 export interface Messaging {
   readonly transact: Transact
+  /** A message as its outbox row, of the work that is being done now. */
+  prepare(message: Message): OutboxRow
   /**
    * For the one statement of a hot path that writes its outbox rows itself: `write` gets them as the columns of
    * `insert into outbox … select * from unnest($n::uuid[], $n+1::text[], $n+2::text[], $n+3::jsonb[])`.
    */
-  tell<T>(messages: readonly Message[], write: (columns: readonly unknown[]) => Promise<T>): Promise<T>
+  tell<T>(rows: readonly OutboxRow[], write: (columns: readonly unknown[]) => Promise<T>): Promise<T>
   readonly ask: Ask
   connected(): boolean
   listen(hears: { handlers?: readonly (Handler | Task)[]; answers?: readonly Answerer[] }): void
@@ -123,8 +125,8 @@ export function openMessaging(options: {
 
   return {
     transact: (work) => transact(work),
-    tell: async (messages, write) => {
-      const rows = messages.map((message) => outboxRow(message, service))
+    prepare: (message) => outboxRow(message, service),
+    tell: async (rows, write) => {
       const result = await write(outboxColumns(rows))
       relay.push(rows)
       return result

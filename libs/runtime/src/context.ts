@@ -25,6 +25,14 @@ const traceparentShape = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-
 /** The same trace with a new span; a new trace when there is none, or one that does not follow the standard. */
 export function childTraceparent(parent?: string): string {
   const match = parent === undefined ? null : traceparentShape.exec(parent)
-  const span = randomBytes(8).toString('hex')
-  return match ? `00-${match[1]}-${span}-${match[2]}` : `00-${randomBytes(16).toString('hex')}-${span}-01`
+  return match ? `00-${match[1]}-${randomHex(8)}-${match[2]}` : `00-${randomHex(16)}-${randomHex(8)}-01`
+}
+
+/** Random bytes are cheap by the thousand and dear by the eight, and every message has a span. */
+let pool = Buffer.alloc(0)
+function randomHex(bytes: number): string {
+  if (pool.length < bytes) pool = randomBytes(4_096)
+  const hex = pool.toString('hex', 0, bytes)
+  pool = pool.subarray(bytes)
+  return hex
 }

@@ -1,7 +1,7 @@
-import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
 import type { AllocateSeats } from '@holdfast/contracts/messages/inventory'
 import type { Discount } from '@holdfast/contracts/values'
 import { type Database, type Queries, statement } from '@holdfast/db/database'
+import { createBatcher } from '@holdfast/runtime/batcher'
 import type { Logger } from '@holdfast/runtime/logger'
 import { Histogram, registry } from '@holdfast/runtime/metrics'
 import type { z } from 'zod'
@@ -11,16 +11,8 @@ import { type AsJson, type ExperienceRow, experienceOf, type TimeSlotRow, timeSl
 export type Ask = z.infer<typeof AllocateSeats.body>
 export type Reply = z.infer<typeof AllocateSeats.reply>
 
-interface Waiting {
-  readonly ask: Ask
-  readonly resolve: (reply: Reply) => void
-  readonly reject: (error: unknown) => void
-}
-
 /** Parties admitted in one call. More than this gains little, and each waits for all. */
 const batchLimit = 200
-/** Waiting parties; one more is turned away at once rather than kept until its caller has lost patience. */
-const queueLimit = 5_000
 
 const batchSize = new Histogram({
   name: 'holdfast_allocation_batch_size',
@@ -29,61 +21,21 @@ const batchSize = new Histogram({
   registers: [registry],
 })
 
-/**
- * Answers who asks for seats. Whatever has queued up while the last statement ran goes into the next one, in the order of
- * its arrival; nobody waits for a batch to fill. So a crowd costs one commit for many, and a single guest none more.
- */
+/** Answers who asks for seats: all that has queued up while the last statement ran, in the order of its arrival. */
 export function createAllocator(database: Database, logger: Logger): (ask: Ask) => Promise<Reply> {
-  const queue: Waiting[] = []
-  let busy = false
-
-  async function work(): Promise<void> {
-    // Not yet: what arrived in the same packet goes along.
-    await Promise.resolve()
-    while (queue.length > 0) await admitAll(queue.splice(0, batchLimit))
-    busy = false
-  }
-
-  async function admitAll(batch: Waiting[]): Promise<void> {
-    batchSize.observe(batch.length)
-    try {
-      const replies = await allocateSeats(
-        database,
-        batch.map(({ ask }) => ask),
-      )
-      batch.forEach(({ resolve, reject }, i) => {
-        const reply = replies[i]
-        if (reply) resolve(reply)
-        else reject(new Error('allocate_seats left somebody without an answer'))
-      })
-    } catch (error) {
-      if (error instanceof Unavailable) for (const { reject } of batch) reject(error)
-      else await oneByOne(batch, error)
-    }
-  }
-
-  /** One of them is trouble. In a transaction of its own, each is nobody else's; a deadlock is run again there. */
-  async function oneByOne(batch: Waiting[], cause: unknown): Promise<void> {
-    logger.warn({ reason: reasonOf(cause), parties: batch.length }, 'a batch could not be admitted; going one by one')
-    for (const { ask, resolve, reject } of batch) {
-      try {
-        const [reply] = await database.transaction((tx) => allocateSeats(tx, [ask]))
-        if (!reply) throw new Error('allocate_seats left somebody without an answer')
-        resolve(reply)
-      } catch (error) {
-        reject(error)
-      }
-    }
-  }
-
-  return (ask) =>
-    new Promise((resolve, reject) => {
-      if (queue.length >= queueLimit) return reject(new Unavailable('too many parties are waiting for seats'))
-      queue.push({ ask, resolve, reject })
-      if (busy) return
-      busy = true
-      void work()
-    })
+  return createBatcher<Ask, Reply>({
+    name: 'allocating seats',
+    limit: batchLimit,
+    logger,
+    observe: (size) => batchSize.observe(size),
+    runAll: (asks) => allocateSeats(database, asks),
+    // In a transaction of its own, which is run again when it met a deadlock.
+    runOne: async (ask) => {
+      const [reply] = await database.transaction((tx) => allocateSeats(tx, [ask]))
+      if (!reply) throw new Error('allocate_seats left somebody without an answer')
+      return reply
+    },
+  })
 }
 
 interface Row {

@@ -1,0 +1,138 @@
+import type { createHold } from '@holdfast/contracts/routes/reservations'
+import { type Database, statement } from '@holdfast/db/database'
+import type { IdempotencyKey, StoredRow } from '@holdfast/http/idempotency'
+import type { Call } from '@holdfast/http/server'
+import type { Messaging } from '@holdfast/messaging/messaging'
+import type { OutboxRow } from '@holdfast/messaging/outbox'
+import { createBatcher } from '@holdfast/runtime/batcher'
+import type { Logger } from '@holdfast/runtime/logger'
+import type { Hold } from './hold.ts'
+import { causeOfNow } from './store.ts'
+
+/** The hot path's two statements, each for all holds that have queued up while the last one ran. */
+
+/** Holds in one statement. */
+const batchLimit = 100
+
+/** Everything a hold needs to know of this database, in one question. */
+interface Question {
+  readonly keyId: string
+  readonly userId: string
+  readonly timeSlotId: string
+}
+type Before = { now: Date; activeHolds: number } & (StoredRow | { requestHash: null; status: null; body: null })
+
+const look = statement<Before>(
+  'hold.look',
+  `select date_trunc('milliseconds', clock_timestamp()) as now, active."activeHolds",
+     k.request_hash as "requestHash", k.status, k.body
+   from unnest($1::uuid[], $2::text[], $3::uuid[]) with ordinality as asked (key_id, user_id, time_slot_id, n)
+   cross join lateral (select count(*)::int as "activeHolds" from (
+     select 1 from reservation r
+     where r.user_id = asked.user_id and r.time_slot_id = asked.time_slot_id and r.status in ('held', 'pending') limit $4
+   ) as theirs) as active
+   left join idempotency_key k on k.id = asked.key_id
+   order by asked.n`,
+)
+
+export function createLook(database: Database, logger: Logger, limit: number): (question: Question) => Promise<Before> {
+  const ask = (questions: readonly Question[]) =>
+    database.many(look, [
+      questions.map(({ keyId }) => keyId),
+      questions.map(({ userId }) => userId),
+      questions.map(({ timeSlotId }) => timeSlotId),
+      limit,
+    ])
+  return createBatcher<Question, Before>({
+    name: 'looking before a hold',
+    limit: batchLimit,
+    logger,
+    runAll: ask,
+    runOne: async (question) => {
+      const [before] = await ask([question])
+      if (!before) throw new Error('hold.look answers each question')
+      return before
+    },
+  })
+}
+
+const insert = statement(
+  'hold.insert',
+  `with hold as (
+     select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::text[], $8::text[],
+       $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::jsonb[], $15::jsonb[],
+       $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::jsonb[], $21::uuid[], $22::bytea[],
+       $23::text[])
+     as h (id, user_id, experience_id, time_slot_id, guests, name, email, phone, requests, original, discount, total,
+       currency, experience, time_slot, expires_at, now, message_id, causation_id, details, key_id, request_hash, answer)
+   ),
+   identity as (insert into reservation_id (id) select id from hold),
+   line as (
+     insert into timeline (reservation_id, at, type, to_status, message_id, causation_id, details)
+     select id, now, 'held', 'held', message_id, causation_id, details from hold
+   ),
+   answer as (
+     insert into idempotency_key (id, request_hash, status, body)
+     select key_id, request_hash, 200, answer::json from hold
+   ),
+   told as (
+     insert into outbox (id, exchange, routing_key, envelope)
+     select * from unnest($24::uuid[], $25::text[], $26::text[], $27::jsonb[])
+   )
+   insert into reservation (
+     id, user_id, experience_id, time_slot_id, status, payment_status, payment, seats,
+     number_of_guests, guest_name, guest_email, guest_phone, special_requests,
+     original_price, discount_applied, total_price, currency, experience, time_slot,
+     hold_expires_at, wake_at, created_at, updated_at)
+   select id, user_id, experience_id, time_slot_id, 'held', 'unpaid', 'none', 'held', guests, name, email, phone, requests,
+     original, discount, total, currency, experience, time_slot, expires_at, expires_at, now, now from hold`,
+)
+
+/** The columns of one hold, in the order of the statement's first 23 parameters; made in the context of its request. */
+type Row = readonly unknown[]
+
+export function rowOf({ body, user }: Call<typeof createHold>, key: IdempotencyKey, hold: Hold): Row {
+  const { price, experience, timeSlot } = hold.allocated
+  return [
+    ...[hold.reservationId, user.id, body.experienceId, body.timeSlotId],
+    ...[body.numberOfGuests, body.guestName, body.guestEmail, body.guestPhone ?? null, body.specialRequests ?? null],
+    ...[price.originalPrice, price.discountApplied, price.totalPrice, experience.currency],
+    ...[JSON.stringify(experience), JSON.stringify(timeSlot), hold.holdExpiresAt, hold.now],
+    ...[...causeOfNow(), JSON.stringify({ guests: body.numberOfGuests, totalPrice: price.totalPrice })],
+    ...[key.id, key.requestHash, JSON.stringify(hold.answer)],
+  ]
+}
+
+interface NewHold {
+  readonly row: Row
+  readonly timeout: OutboxRow
+}
+
+export function createWriter(
+  database: Database,
+  messaging: Messaging,
+  logger: Logger,
+): (hold: NewHold) => Promise<void> {
+  const writeAll = (holds: readonly NewHold[]) =>
+    messaging.tell(
+      holds.map(({ timeout }) => timeout),
+      (outbox) => database.run(insert, [...columnsOf(holds), ...outbox]),
+    )
+  return createBatcher<NewHold, void>({
+    name: 'writing holds',
+    limit: batchLimit,
+    logger,
+    runAll: async (holds) => {
+      await writeAll(holds)
+      return holds.map(() => undefined)
+    },
+    runOne: async (hold) => {
+      await writeAll([hold])
+    },
+  })
+}
+
+function columnsOf(holds: readonly NewHold[]): unknown[][] {
+  const width = holds[0]?.row.length ?? 0
+  return Array.from({ length: width }, (_, column) => holds.map(({ row }) => row[column]))
+}

@@ -100,7 +100,8 @@ async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Pro
     return await work(client)
   } catch (error) {
     const translated = translate(error)
-    if (translated instanceof Unavailable) broken = translated
+    // Only what was translated says something of the connection; an `Unavailable` of the work's own does not.
+    if (translated !== error && translated instanceof Unavailable) broken = translated
     else await client.query('rollback').catch((rollbackError: Error) => (broken = rollbackError))
     throw translated
   } finally {
@@ -137,10 +138,14 @@ function queriesOn(query: (config: pg.QueryConfig) => Promise<pg.QueryResult>): 
 const isConflict = (error: unknown) =>
   error instanceof pg.DatabaseError && (error.code === '40001' || error.code === '40P01')
 
-/** Connection exceptions, resources, operator intervention and system errors: the database is away, not the query wrong. */
-const awayClasses = ['08', '53', '57', '58']
+/**
+ * Connection exceptions, a transaction in a state that allows no writing (a standby after a failover), resources, operator
+ * intervention and system errors: the database is away, not the query wrong.
+ */
+const awayClasses = ['08', '25', '53', '57', '58']
 
-function translate(error: unknown): unknown {
+/** What means that the database is away, as `Unavailable`; all else as it was. */
+export function translate(error: unknown): unknown {
   if (error instanceof pg.DatabaseError) {
     if (awayClasses.includes(error.code?.slice(0, 2) ?? '') && error.code !== '57014')
       return new Unavailable('the database is away', { cause: error })

@@ -1,6 +1,8 @@
 import { Unavailable } from '@holdfast/contracts/errors'
 import { createPgDriverFactory } from '@slonik/pg-driver'
 import {
+  BackendTerminatedError,
+  BackendTerminatedUnexpectedlyError,
   ConnectionError,
   createPool,
   createTypeParserPreset,
@@ -9,6 +11,7 @@ import {
   SchemaValidationError,
   StatementTimeoutError,
 } from 'slonik'
+import { translate } from './database.ts'
 
 /** The door for lists, catalogues and administration: typed rows, cardinality in each call, validated by zod. */
 export type Reads = DatabasePool
@@ -43,13 +46,16 @@ export async function openReads(url: string, poolSize: number): Promise<Reads> {
   })
 }
 
+const awayErrors = [ConnectionError, StatementTimeoutError, BackendTerminatedError, BackendTerminatedUnexpectedlyError]
+
 /** Slonik's words for a database that is away, in ours. */
 export async function orUnavailable<T>(reading: Promise<T>): Promise<T> {
   try {
     return await reading
   } catch (error) {
-    if (error instanceof ConnectionError || error instanceof StatementTimeoutError)
+    if (awayErrors.some((away) => error instanceof away))
       throw new Unavailable('the database is away', { cause: error })
-    throw error
+    // What slonik passes through as the driver threw it.
+    throw translate(error)
   }
 }

@@ -17,6 +17,10 @@ export const idempotencyMigrations: Migrations = {
 export interface IdempotencyKey {
   readonly id: string
   readonly requestHash: Buffer
+  /** This run's lease, once it has one. What it writes under a lease that another run has taken over is refused. */
+  lease?: string
+  /** Whether this run has written its answer down. */
+  isAnswered?: boolean
 }
 
 export interface StoredAnswer {
@@ -33,13 +37,13 @@ const pollMs = 40
 /** A request that has not ended by then died with its process. */
 const leaseSeconds = 10
 
-const take = statement<{ id: string; recovery: unknown }>(
+const take = statement<{ lease: string; recovery: unknown }>(
   'idempotency.take',
   `insert into idempotency_key as k (id, request_hash, locked_until)
    values ($1, $2, now() + make_interval(secs => ${leaseSeconds}))
    on conflict (id) do update set locked_until = excluded.locked_until
      where k.status is null and k.locked_until < now() and k.request_hash = excluded.request_hash
-   returning id, recovery`,
+   returning locked_until::text as lease, recovery`,
 )
 const look = statement<StoredRow>(
   'idempotency.look',
@@ -48,12 +52,21 @@ const look = statement<StoredRow>(
 const store = statement(
   'idempotency.store',
   `insert into idempotency_key as k (id, request_hash, status, body) values ($1, $2, $3, $4)
-   on conflict (id) do update set status = excluded.status, body = excluded.body, locked_until = null where k.status is null`,
+   on conflict (id) do update set status = excluded.status, body = excluded.body, locked_until = null
+     where k.status is null and k.locked_until < now()`,
 )
-const note = statement('idempotency.note', 'update idempotency_key set recovery = $2 where id = $1')
+const storeLeased = statement(
+  'idempotency.store-leased',
+  `update idempotency_key set status = $3, body = $4, locked_until = null
+   where id = $1 and status is null and locked_until = $2::timestamptz`,
+)
+const note = statement(
+  'idempotency.note',
+  'update idempotency_key set recovery = $3 where id = $1 and status is null and locked_until = $2::timestamptz',
+)
 const release = statement(
   'idempotency.release',
-  'update idempotency_key set locked_until = now() where id = $1 and status is null',
+  'update idempotency_key set locked_until = now() where id = $1 and status is null and locked_until = $2::timestamptz',
 )
 const clean = statement(
   'idempotency.clean',
@@ -84,7 +97,10 @@ export async function beginIdempotent(database: Database, key: IdempotencyKey): 
   const deadline = Date.now() + waitMs
   for (;;) {
     const taken = await database.maybeOne(take, [key.id, key.requestHash])
-    if (taken) return { recovery: taken.recovery }
+    if (taken) {
+      key.lease = taken.lease
+      return { recovery: taken.recovery }
+    }
     const stored = await storedAnswer(database, key)
     if (stored) return { stored }
     if (Date.now() >= deadline) throw new DomainError('IDEMPOTENCY_KEY_IN_USE')
@@ -111,19 +127,29 @@ export function answerIn(row: StoredRow, key: IdempotencyKey): StoredAnswer | un
   return row.status === null ? undefined : { status: row.status, body: row.body }
 }
 
-/** Writes the answer down, in the transaction of its effect. */
+/**
+ * Writes the answer down, in the transaction of its effect. A run that was frozen for so long that a retry has taken its
+ * lease throws here: its transaction, and with it the second effect, is undone.
+ */
 export async function storeAnswer(tx: Queries, key: IdempotencyKey, answer: StoredAnswer): Promise<void> {
-  await tx.run(store, [key.id, key.requestHash, answer.status, JSON.stringify(answer.body)])
+  const body = JSON.stringify(answer.body)
+  if (key.lease === undefined) await tx.run(store, [key.id, key.requestHash, answer.status, body])
+  else assertLeased(await tx.run(storeLeased, [key.id, key.lease, answer.status, body]))
+  key.isAnswered = true
 }
 
 /** Notes what a retry must know if this run dies after the transaction `tx`. */
 export async function noteRecovery(tx: Queries, key: IdempotencyKey, recovery: unknown): Promise<void> {
-  await tx.run(note, [key.id, JSON.stringify(recovery)])
+  assertLeased(await tx.run(note, [key.id, key.lease, JSON.stringify(recovery)]))
+}
+
+function assertLeased(rows: number): void {
+  if (rows === 0) throw new DomainError('IDEMPOTENCY_KEY_IN_USE')
 }
 
 /** The run ended without an answer worth keeping: the same key may try again at once. */
 export async function releaseIdempotent(database: Database, key: IdempotencyKey): Promise<void> {
-  await database.run(release, [key.id])
+  await database.run(release, [key.id, key.lease])
 }
 
 /** Deletes a batch of those older than two days; says whether there may be more. */

@@ -239,9 +239,11 @@ async function runOnce<Result>(
   if (begun.stored) return new Replay(begun.stored)
   try {
     const result = await run(begun.recovery)
-    if (!(result instanceof Replay)) await storeAnswer(database, key, { status: route.status ?? 200, body: result })
+    if (!(result instanceof Replay || key.isAnswered))
+      await storeAnswer(database, key, { status: route.status ?? 200, body: result })
     return result
   } catch (error) {
+    if (key.isAnswered) throw error
     if (isStorable(error)) await storeAnswer(database, key, answerOf(error, requestId))
     else await releaseIdempotent(database, key).catch(() => {})
     throw error

@@ -110,6 +110,8 @@ export function openBroker(options: { url: string; name: string; topology: Topol
           throw error
         }
         session = opened
+        // Those that were resumed while it was being set up.
+        for (const subscription of subscriptions) if (!subscription.live) startLater(subscription, opened)
         retryMs = firstRetryMs
         metrics.brokerConnected.set(1)
         logger.info('connected to the broker')

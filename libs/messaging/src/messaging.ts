@@ -105,7 +105,7 @@ export function openMessaging(options: {
         await consumer.pause()
         await databaseBack()
         awaiting = false
-        await consumer.resume()
+        if (!stopping) await consumer.resume()
       }
     }
     return consumer

@@ -48,7 +48,8 @@ export function systemTopology(): Topology {
     queues: [
       { name: unroutedExchange, arguments: { 'x-max-length': unroutedQueueLimit } },
       ...services.flatMap((service) => [
-        { name: deadQueueOf(service), arguments: { 'x-queue-type': 'quorum' } },
+        // The last stop: nothing may fall out of it, however often a database that cannot write gives it back.
+        { name: deadQueueOf(service), arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': -1 } },
         { name: queueOf(service), arguments: workQueue(service) },
         {
           name: requestQueueOf(service),

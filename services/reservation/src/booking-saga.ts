@@ -54,16 +54,8 @@ export function whenPaymentOpened(
 ): Step {
   if (!awaitsPayment(reservation)) return stay(reservation)
   const { paymentIntentId, stripeStatus, revision } = opened
-  const isNews = revision >= reservation.paymentRevision
   return {
-    reservation: {
-      ...reservation,
-      status: 'pending',
-      payment: 'open',
-      paymentIntentId,
-      paymentStatus: isNews ? paymentStatusOf(stripeStatus) : reservation.paymentStatus,
-      paymentRevision: Math.max(revision, reservation.paymentRevision),
-    },
+    reservation: withNews(reservation, { paymentIntentId, paymentStatus: paymentStatusOf(stripeStatus), revision }),
     event: 'payment_opened',
     details: { paymentIntentId, stripeStatus },
   }
@@ -77,17 +69,21 @@ export function whenPaymentDeclined(
   if (!awaitsPayment(reservation)) return stay(reservation)
   const { paymentIntentId, declineCode, revision } = declined
   return {
-    reservation: {
-      ...reservation,
-      status: 'pending',
-      payment: 'open',
-      paymentIntentId,
-      paymentStatus: 'failed',
-      paymentRevision: Math.max(revision, reservation.paymentRevision),
-    },
+    reservation: withNews(reservation, { paymentIntentId, paymentStatus: 'failed', revision }),
     event: 'payment_declined',
     details: { paymentIntentId, declineCode },
   }
+}
+
+/** Pending in any case; but an answer that comes late must not overwrite what is newer. */
+function withNews(
+  reservation: Reservation,
+  news: { paymentIntentId: string; paymentStatus: PaymentStatus; revision: number },
+): Reservation {
+  const pending: Reservation = { ...reservation, status: 'pending', payment: 'open' }
+  if (news.revision < reservation.paymentRevision) return pending
+  const { paymentIntentId, paymentStatus, revision: paymentRevision } = news
+  return { ...pending, paymentIntentId, paymentStatus, paymentRevision }
 }
 
 /** The guest gives the hold back. Where money may be under way, the payment is closed first. */
@@ -182,12 +178,13 @@ export function whenPaymentCaptured(reservation: Reservation, capture: Capture, 
 
 function returnMoney(
   reservation: Reservation,
-  { paymentIntentId }: { paymentIntentId: string },
+  { paymentIntentId, amountMinor }: Capture,
   reason: 'late' | 'duplicate',
 ): Step {
-  const isUnderWay = [...reservation.refundsDue, ...reservation.refunds].some(
-    (known) => known.paymentIntentId === paymentIntentId,
-  )
+  // What someone gave back of it in the dashboard does not return the rest.
+  const isUnderWay =
+    reservation.refundsDue.some((due) => due.paymentIntentId === paymentIntentId) ||
+    paidStatus(amountMinor, paymentIntentId, reservation.refunds) === 'refunded'
   if (isUnderWay) return stay(reservation)
   return {
     reservation: { ...reservation, refundsDue: [...reservation.refundsDue, { paymentIntentId, reason }] },
@@ -274,12 +271,21 @@ export function whenSeatsReacquired(reservation: Reservation, reference: string)
   }
 }
 
-/** They are gone. The money goes back. */
+/**
+ * They are gone. The money goes back. Seats of a confirmed reservation are never given away, so inventory can only refuse
+ * those after it was restored from an old backup: then there is no seat, and the guest must not be told that there is one.
+ */
 export function whenSeatsRefused(reservation: Reservation): Step {
-  if (reservation.seats !== 'reacquiring' || reservation.paymentIntentId === null) return stay(reservation)
-  const { paymentIntentId } = reservation
+  if (reservation.seats !== 'reacquiring' && reservation.seats !== 'confirming') return stay(reservation)
+  const { paymentIntentId, capturedMinor, refunds } = reservation
+  const released: Reservation = { ...reservation, status: 'expired', seats: 'released', reservationReference: null }
+  const step = { reservation: released, event: 'seats_refused' }
+  // Nothing was paid, or all of it went back already.
+  if (paymentIntentId === null || capturedMinor === null) return step
+  if (paidStatus(capturedMinor, paymentIntentId, refunds) === 'refunded')
+    return { ...step, reservation: { ...released, outcome: 'late_payment_refunded' } }
   const refundsDue = [...reservation.refundsDue, { paymentIntentId, reason: 'late' as const }]
-  return { reservation: { ...reservation, seats: 'released', refundsDue }, event: 'seats_refused' }
+  return { ...step, reservation: { ...released, refundsDue } }
 }
 
 // --- What follows ----------------------------------------------------------------------------------------------------

@@ -37,6 +37,9 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
     if (answer) return answer
     if (decided.status === 'confirmed')
       throw new DomainError('PAYMENT_PROCESSING_FAILED', { reason: 'already_paid_with_another_intent' })
+    // Not known yet, so not to be said, let alone stored: the seats may still be taken again.
+    if (decided.seats === 'releasing' || decided.seats === 'reacquiring')
+      throw new Unavailable('inventory has not decided about the seats of a late payment yet')
     throw new DomainError('HOLD_EXPIRED', { outcome: decided.outcome })
   }
 

@@ -55,6 +55,9 @@ export function convertHold({ messaging }: Pick<Parts, 'messaging'>, wake: WakeS
     return messaging.transact(async (tx) => {
       const before = await lockReservation(tx, call.body.holdId)
       if (before?.userId !== call.user.id) throw new DomainError('RESERVATION_NOT_FOUND')
+      const recovered = Recovery.parse(call.recovery)
+      // An attempt that was begun is asked for again, whatever has become of the reservation: it may have been paid.
+      if (recovered) return { reservation: before, attempt: recovered.attempt }
       assertConvertible(before, before.now)
       if (before.totalPrice === 0) {
         const step = whenFreeOfCharge(before, newReference())
@@ -63,8 +66,6 @@ export function convertHold({ messaging }: Pick<Parts, 'messaging'>, wake: WakeS
         if (call.key) await storeAnswer(tx, call.key, { status: 200, body: answer })
         return { answer }
       }
-      const recovered = Recovery.parse(call.recovery)
-      if (recovered) return { reservation: before, attempt: recovered.attempt }
       const step = whenConversionStarted(before, before.now)
       await write(tx, before, step, wake)
       const { attempt } = step.reservation
@@ -125,6 +126,8 @@ function stepOf(reservation: Seen, opened: Opened): Step {
 function resultOf(reservation: Reservation, opened: Opened) {
   switch (opened.outcome) {
     case 'open':
+      // The end of the hold may have come in between: then this secret is of an intent that is being cancelled.
+      if (isClosed(reservation)) return { error: closedError(reservation) }
       return { answer: answerWith(reservation, opened.clientSecret, opened.requiresAction, opened.paymentIntentId) }
     case 'captured':
       return { answer: answerWith(reservation, opened.clientSecret, false, opened.capture.paymentIntentId) }
@@ -135,9 +138,15 @@ function resultOf(reservation: Reservation, opened: Opened) {
     case 'method_not_found':
       return { error: new DomainError('PAYMENT_METHOD_NOT_FOUND') }
     case 'closed':
-      return { error: new DomainError(reservation.closeReason === 'released' ? 'INVALID_HOLD_STATUS' : 'HOLD_EXPIRED') }
+      return { error: closedError(reservation) }
   }
 }
+
+const isClosed = ({ status, payment }: Reservation) =>
+  status === 'expired' || status === 'cancelled' || payment === 'closing'
+
+const closedError = ({ closeReason }: Reservation) =>
+  new DomainError(closeReason === 'released' ? 'INVALID_HOLD_STATUS' : 'HOLD_EXPIRED')
 
 const answerWith = (
   { id, status }: Reservation,

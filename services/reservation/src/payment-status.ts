@@ -4,7 +4,7 @@ import type { getPaymentStatus as route } from '@holdfast/contracts/routes/reser
 import type { Call } from '@holdfast/http/server'
 import type { Parts } from '@holdfast/service/service'
 import type { z } from 'zod'
-import { whenPaymentCaptured } from './booking-saga.ts'
+import { type Step, whenPaymentCaptured, whenPaymentRefunded } from './booking-saga.ts'
 import { newReference } from './reference.ts'
 import { isPaidBy, type Reservation, seenAt } from './reservation.ts'
 import { advance, findReservation, type Seen } from './store.ts'
@@ -37,13 +37,18 @@ export function paymentStatus(parts: Pick<Parts, 'messaging' | 'database' | 'log
     }
   }
 
-  async function heal(reservation: Seen, { captures }: Payment): Promise<Seen> {
+  /** Applies what payment has on record and we have missed: a message may be lost with its broker, a row is not. */
+  async function heal(reservation: Seen, { captures, returned }: Payment): Promise<Seen> {
+    const steps: ((before: Reservation) => Step)[] = [
+      ...captures
+        .filter((capture) => !isPaidBy(reservation, capture))
+        .map((capture) => (before: Reservation) => whenPaymentCaptured(before, capture, newReference())),
+      ...returned
+        .filter(({ refund }) => !reservation.refunds.some((known) => known.refundId === refund.refundId))
+        .map((refunded) => (before: Reservation) => whenPaymentRefunded(before, refunded)),
+    ]
     let seen = reservation
-    const missed = captures.filter((capture) => !isPaidBy(reservation, capture))
-    for (const capture of missed)
-      seen = await messaging.transact((tx) =>
-        advance(tx, reservation.id, wake, (before) => whenPaymentCaptured(before, capture, newReference())),
-      )
+    for (const step of steps) seen = await messaging.transact((tx) => advance(tx, reservation.id, wake, step))
     return seen
   }
 }

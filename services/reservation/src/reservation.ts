@@ -80,7 +80,8 @@ const transitions = {
   pending: ['confirmed', 'expired', 'cancelled'],
   // Paid too late, and the seats were still free.
   expired: ['confirmed'],
-  confirmed: [],
+  // Only when inventory has lost its seats (whenSeatsRefused).
+  confirmed: ['expired'],
   cancelled: [],
 } as const satisfies Record<ReservationStatus, readonly ReservationStatus[]>
 

@@ -259,6 +259,41 @@ describe('a late payment', () => {
   })
 })
 
+describe('what should never happen, and is answered all the same', () => {
+  test('inventory has lost the seats of a confirmed reservation: the money goes back', () => {
+    const step = whenSeatsRefused(confirmed)
+    expect(step.reservation).toMatchObject({ status: 'expired', seats: 'released', reservationReference: null })
+    expect(told(confirmed, step)).toEqual(['payment.refund'])
+  })
+
+  test('seats are refused after all of the money went back: nothing is due any more', () => {
+    const late = then(expired, (r) => whenPaymentCaptured(r, capture(), 'R'))
+    const returned = then(late, (r) => whenPaymentRefunded(r, refunded('pi_1', 'external')))
+    const step = whenSeatsRefused(returned)
+    expect(step.reservation).toMatchObject({ refundsDue: [], outcome: 'late_payment_refunded' })
+    expect(outstanding(step.reservation)).toEqual([])
+  })
+
+  test('a part that someone gave back does not keep the rest from going back', () => {
+    const cancelled = then(held, (r) => whenReleased(r, start), whenSeatsReleased)
+    const part = then(cancelled, (r) => whenPaymentRefunded(r, refunded('pi_1', 'external', 4_000)))
+    const step = whenPaymentCaptured(part, capture(), 'R')
+    expect(step.reservation.refundsDue).toEqual([{ paymentIntentId: 'pi_1', reason: 'late' }])
+  })
+
+  test('a decline that comes late does not overwrite what is newer', () => {
+    const known = then(pending, (r) =>
+      whenPaymentOpened(r, { ...opened, stripeStatus: 'requires_action', revision: 5 }),
+    )
+    const late = whenPaymentDeclined(known, { paymentIntentId: 'pi_0', declineCode: 'x', revision: 3 })
+    expect(late.reservation).toMatchObject({
+      paymentStatus: 'requires_action',
+      paymentIntentId: 'pi_1',
+      paymentRevision: 5,
+    })
+  })
+})
+
 describe('a reader', () => {
   test('sees a hold as expired from its very moment', () => {
     expect(seenAt(held, new Date(due.getTime() - 1)).status).toBe('held')

@@ -38,7 +38,7 @@ export interface RecordedIntent {
 
 const recordedSql = `
   select i.id, i.status, i.amount_received as "amountReceivedMinor",
-    coalesce((select sum(amount) from refund r where r.payment_intent_id = i.id and r.status not in ('failed', 'canceled')), 0)
+    coalesce((select sum(amount)::bigint from refund r where r.payment_intent_id = i.id and r.status not in ('failed', 'canceled')), 0)
       as "returnedMinor"
   from payment_intent i where i.id = any($1::text[])`
 const succeededSql = `

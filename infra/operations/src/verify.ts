@@ -14,6 +14,8 @@ const usage = `Usage: npm run verify -- [--wait <seconds>] [--stripe] [--days <n
   --days    how far back in Stripe's lists (7)
   --json    the whole report for a program`
 
+const longestList = 100
+
 await runCommand(async () => {
   const { values } = parseArgs({
     options: {
@@ -85,8 +87,6 @@ function show({ reservations, seats, money, stripeIntents, findings }: Report, s
     `${drift.length} things are not as promised, about ${subjects.size}. npm run trace -- <id> tells a booking's story.`,
   )
 }
-
-const longestList = 100
 
 function section(title: string, findings: readonly Finding[]): void {
   if (findings.length === 0) return

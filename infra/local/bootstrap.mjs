@@ -20,6 +20,11 @@ const commands = {
   check: 'infra/local/src/check.ts',
   demo: 'tests/demo.ts',
   bench: 'bench/src/main.ts',
+  smoke: 'tests/smoke.ts',
+  doctor: 'infra/local/src/doctor.ts',
+  verify: 'infra/operations/src/verify.ts',
+  trace: 'infra/operations/src/trace.ts',
+  'dead-letters': 'infra/operations/src/dead-letters.ts',
 }
 
 const [command = '', ...args] = process.argv.slice(2)

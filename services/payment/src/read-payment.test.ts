@@ -87,6 +87,16 @@ describe('polling', () => {
     await stack.hears(PaymentCaptured, reservationId)
   })
 
+  test('tells again of the payment that was told and never heard', async () => {
+    const { reservationId, clientSecret } = await stack.opened()
+    await stack.stripe.payWith(cards.ok, { clientSecret })
+    await stack.poll(reservationId, 1)
+    const told = await stack.hears(PaymentCaptured, reservationId)
+    await stack.forgetHeard()
+    await stack.poll(reservationId, 2)
+    expect(await stack.hears(PaymentCaptured, reservationId)).toEqual(told)
+  })
+
   test('finds the decline whose webhook was lost, and tells each once', async () => {
     const { reservationId, clientSecret } = await stack.opened()
     await stack.stripe.payWith(cards.declined, { clientSecret })

@@ -19,7 +19,8 @@ export function methodOperations(stripe: StripeDoor): Pick<Operations, OnMethods
     'payment_methods.retrieve': {
       call: ({ stripeMethodId }) => stripe.retrieveMethod(stripeMethodId),
       done: async (tx, { userId }, method: SeenMethod) => {
-        if (method.customer !== null) await keepCard(tx, userId, method, {})
+        // What else can be saved (Link, a bank account) is not shown as a card, and can't be kept as one.
+        if (method.customer !== null && method.card !== null) await keepCard(tx, userId, method, {})
       },
     },
   }

@@ -133,7 +133,54 @@ describe('a saved card', () => {
   })
 })
 
+describe('a saved card that is removed while it is being charged', () => {
+  async function chargedAndRemoved(number: string) {
+    const paymentMethodId = await savedCard(number)
+    const ask = { reservationId: randomUUID(), userId, paymentMethodId }
+    await stack.stripe.fault('payment_intents.confirm', 'reset_after_effect', 2)
+    expect(await stack.open(ask)).toMatchObject({ outcome: 'unavailable' })
+    await stack.call('DELETE', `/v1/payments/methods/${paymentMethodId}`, 'alice')
+    return ask
+  }
+
+  test('has paid, and the same attempt asked again says so', async () => {
+    const ask = await chargedAndRemoved(cards.mastercard)
+    const reply = await eventually('an answer', async () => {
+      const reply = await stack.open(ask)
+      return reply.outcome !== 'unavailable' && reply
+    })
+    expect(['open', 'captured']).toContain(reply.outcome)
+    await stack.hears(PaymentCaptured, ask.reservationId)
+  })
+
+  test('was declined, and the same attempt asked again says so', async () => {
+    const ask = await chargedAndRemoved(cards.savedThenDeclined)
+    const reply = await eventually('an answer', async () => {
+      const reply = await stack.open(ask)
+      return reply.outcome !== 'unavailable' && reply
+    })
+    expect(reply).toMatchObject({ outcome: 'declined' })
+  })
+
+  test('is not asked for by the next attempt when the first has paid', async () => {
+    const ask = await chargedAndRemoved(cards.mastercard)
+    await stack.hears(PaymentCaptured, ask.reservationId)
+    expect(await stack.open({ ...ask, attempt: 2 })).toMatchObject({ outcome: 'captured' })
+  })
+})
+
 describe('an attempt', () => {
+  test('whose change of the intent was taken back by another changes it again', async () => {
+    const { reservationId } = await opened()
+    const saving = { reservationId, attempt: 2, userId, savePaymentMethod: true }
+    await stack.stripe.fault('payment_intents.update', 'reset_after_effect', 2)
+    expect(await stack.open(saving)).toMatchObject({ outcome: 'unavailable' })
+    await opened({ reservationId, attempt: 3, userId })
+    const { paymentIntentId } = await opened(saving)
+    const intent = await stack.stripe.client.paymentIntents.retrieve(paymentIntentId)
+    expect(intent.setup_future_usage).toBe('on_session')
+  })
+
   test('asked again is answered as the first time, without another call', async () => {
     const first = await opened()
     const calls = async () => (await stack.stripe.requests('payment_intents.create')).length

@@ -7,11 +7,19 @@ import type { Customers } from './customers.ts'
 import type { Lanes } from './lanes.ts'
 import { findCard } from './method-store.ts'
 import { capturedReply, keepAnswer, keptAnswer, openReply, type Reply, refusedReply } from './open-answers.ts'
-import { nextStep, type Payment, type SeenIntent, type Wish } from './payment.ts'
+import { isCaptured, nextStep, type Payment, type SeenIntent, type Wish } from './payment.ts'
 import { recordSeen } from './record-intent.ts'
 import { answerOnRecord, insertPaymentIfNew, intentsOf, lockPayment } from './store.ts'
 import type { StripeDoor } from './stripe.ts'
-import { type Call, type Outcome, pendingCallOf, type StripeCalls, type Tx, writeCall } from './stripe-calls.ts'
+import {
+  type Call,
+  confirmOf,
+  type Outcome,
+  pendingCallOf,
+  type StripeCalls,
+  type Tx,
+  writeCall,
+} from './stripe-calls.ts'
 import { orUnavailable } from './stripe-problem.ts'
 import type { Work } from './work.ts'
 
@@ -76,6 +84,11 @@ async function begin(tx: Tx, ask: Ask): Promise<Begun> {
   if (ask.paymentMethodId === null) return { stripeMethodId: null }
   const card = await findCard(tx, userId, ask.paymentMethodId)
   if (card) return { stripeMethodId: card.stripeMethodId }
+  // Removed since: what is on its way to being paid, or is paid, is answered as what it is.
+  const confirm = await confirmOf(tx, reservationId, ask.attempt)
+  if (confirm) return { stripeMethodId: confirm.stripeMethodId }
+  const captured = (await intentsOf(tx, payment)).find(isCaptured)
+  if (captured) return { reply: await keepAnswer(tx, payment, ask.attempt, capturedReply(payment, captured)) }
   return { reply: await keepAnswer(tx, payment, ask.attempt, { outcome: 'method_not_found' }) }
 }
 
@@ -115,7 +128,9 @@ async function decide(tx: Tx, ask: Ask, wish: Wish, fresh: SeenIntent | undefine
     }
     case 'update': {
       const paymentIntentId = step.intent.id
-      return call({ operation: 'payment_intents.update', reservationId, attempt, paymentIntentId, customer, savesCard })
+      const about = { paymentIntentId, customer, savesCard }
+      // Again: another attempt may have changed it back since this one did it.
+      return call({ operation: 'payment_intents.update', reservationId, attempt, ...about }, { again: true })
     }
     case 'confirm': {
       const about = { paymentIntentId: step.intent.id, stripeMethodId: step.stripeMethodId }

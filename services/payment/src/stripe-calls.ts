@@ -4,7 +4,7 @@ import type { Messaging } from '@holdfast/messaging/messaging'
 import type { Transaction } from '@holdfast/messaging/transaction'
 import type { Logger } from '@holdfast/runtime/logger'
 import { type Problem, StripeProblem } from './stripe-problem.ts'
-import { keyOf, type OperationName, Work, type WorkOf } from './work.ts'
+import { confirmKey, keyOf, type OperationName, Work, type WorkOf } from './work.ts'
 
 /**
  * The ledger of calls to Stripe. A call is written down and committed, then made outside any transaction, and its outcome is
@@ -91,10 +91,17 @@ const pendingOf = statement<Call>(
    where reservation_id = $1 and state = 'pending' and operation like 'payment\\_intents.%'`,
 )
 
-const find = statement<{ key: string }>('stripe-call.find', 'select key from stripe_call where key = $1')
+const find = statement<Call>('stripe-call.find', `select ${columns} from stripe_call where key = $1`)
 
 export const wasOrdered = async (tx: Queries, work: Work): Promise<boolean> =>
   (await tx.maybeOne(find, [keyOf(work)])) !== undefined
+
+/** What was written down to charge a saved card for an attempt, whatever has become of it. */
+export async function confirmOf(tx: Queries, reservationId: string, attempt: number) {
+  const call = await tx.maybeOne(find, [confirmKey(reservationId, attempt)])
+  const work = call && asCall(call).work
+  return work?.operation === 'payment_intents.confirm' ? work : undefined
+}
 
 /** Writes a call down. `now` leaves it to the reconciler. */
 export async function writeCall(tx: Queries, work: Work, options: { again?: boolean; now?: boolean } = {}) {

@@ -62,7 +62,7 @@ export function keyOf(work: Work): string {
     case 'payment_intents.update':
       return `reservation:${work.reservationId}:${work.attempt}:update`
     case 'payment_intents.confirm':
-      return `reservation:${work.reservationId}:${work.attempt}:confirm`
+      return confirmKey(work.reservationId, work.attempt)
     case 'payment_intents.cancel':
       return `reservation:${work.reservationId}:cancel:${work.paymentIntentId}`
     case 'refunds.create':
@@ -79,3 +79,5 @@ export function keyOf(work: Work): string {
       return `method:${work.stripeMethodId}:keep`
   }
 }
+
+export const confirmKey = (reservationId: string, attempt: number) => `reservation:${reservationId}:${attempt}:confirm`

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
 import { Envelope, type RequestDefinition, type ServiceName, send, typeOf } from '@holdfast/contracts/message'
 import { definitionOf } from '@holdfast/contracts/messages/all'
@@ -7,6 +8,7 @@ import type { Logger } from '@holdfast/runtime/logger'
 import { metrics } from '@holdfast/runtime/metrics'
 import { z } from 'zod'
 import type { Broker, Consumer, Delivery } from './broker.ts'
+import { createBundler } from './bundle.ts'
 import { wrap } from './envelope.ts'
 import type { Answerer } from './handler.ts'
 import { contextOf } from './receive.ts'
@@ -18,6 +20,12 @@ const Reply = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(true), data: z.unknown() }),
   z.object({ ok: z.literal(false), unavailable: z.boolean(), reason: z.string() }),
 ])
+type Reply = z.infer<typeof Reply>
+
+/** On the wire: what was asked, and what was answered, in one turn of the event loop. */
+const Questions = z.array(z.object({ id: z.string(), envelope: z.unknown() }))
+const Answers = z.array(z.object({ id: z.string(), reply: Reply }))
+const bundleLimit = 100
 
 export type Ask = <Body extends z.ZodType, Answer extends z.ZodType>(
   definition: RequestDefinition<Body, Answer>,
@@ -30,13 +38,25 @@ const patienceMs = 4_000
 const limit = 5_000
 
 export function createAsker(broker: Broker, service: ServiceName): Ask {
-  const waiting = new Map<string, (reply: z.infer<typeof Reply>) => void>()
+  const waiting = new Map<string, PromiseWithResolvers<Reply>>()
   let replyQueue: string | undefined
 
-  broker.consume('', { prefetch: limit, noAck: true, onQueue: (name) => (replyQueue = name) }, (delivery) => {
-    const resolve = waiting.get(delivery.correlationId ?? '')
-    // Nobody waits any more: the answer came after the caller had lost patience.
-    if (resolve) resolve(Reply.parse(JSON.parse(delivery.content.toString())))
+  broker.consume('', { prefetch: limit, noAck: true, onQueue: (name) => (replyQueue = name) }, ({ content }) => {
+    // An answer that nobody waits for any more came after its caller had lost patience.
+    for (const { id, reply } of Answers.parse(JSON.parse(content.toString()))) waiting.get(id)?.resolve(reply)
+  })
+
+  const sendSoon = createBundler<z.infer<typeof Questions>[number]>(bundleLimit, (queue, questions) => {
+    try {
+      broker.post({
+        exchange: '',
+        routingKey: queue,
+        content: Buffer.from(JSON.stringify(questions)),
+        options: { replyTo: replyQueue, expiration: patienceMs },
+      })
+    } catch (error) {
+      for (const { id } of questions) waiting.get(id)?.reject(error)
+    }
   })
 
   return async (definition, body) => {
@@ -46,16 +66,11 @@ export function createAsker(broker: Broker, service: ServiceName): Ask {
     if (waiting.size >= limit) throw new Unavailable(`too many questions are waiting for ${to}`)
     const id = randomUUID()
     const end = metrics.requestSeconds.startTimer({ type })
-    const answered = Promise.withResolvers<z.infer<typeof Reply>>()
+    const answered = Promise.withResolvers<Reply>()
     const timer = setTimeout(() => answered.reject(new Unavailable(`${to} did not answer in time`)), patienceMs)
-    waiting.set(id, answered.resolve)
+    waiting.set(id, answered)
     try {
-      broker.post({
-        exchange: '',
-        routingKey: requestQueueOf(to),
-        content: Buffer.from(JSON.stringify(wrap(send(definition, body), service))),
-        options: { correlationId: id, replyTo: replyQueue, expiration: patienceMs },
-      })
+      sendSoon(requestQueueOf(to), { id, envelope: wrap(send(definition, body), service) })
       const reply = await answered.promise
       end({ outcome: reply.ok ? 'answered' : 'failed' })
       if (reply.ok) return definition.reply.parse(reply.data)
@@ -89,20 +104,23 @@ export function startAnswering(
   const byType = new Map(answerers.map((answerer) => [typeOf(answerer.definition), answerer]))
   const working = new Set<Promise<void>>()
 
-  async function respond(delivery: Delivery): Promise<void> {
-    const reply = await answerOne(delivery, byType, logger)
+  const replySoon = createBundler<z.infer<typeof Answers>[number]>(bundleLimit, (queue, answers) => {
     try {
-      if (delivery.replyTo)
-        broker.post({
-          exchange: '',
-          routingKey: delivery.replyTo,
-          content: Buffer.from(JSON.stringify(reply)),
-          options: { correlationId: delivery.correlationId },
-        })
-      delivery.ack()
+      broker.post({ exchange: '', routingKey: queue, content: Buffer.from(JSON.stringify(answers)), options: {} })
     } catch {
-      // The broker is away: the question is delivered again, or its caller asks again.
+      // The broker is away: whoever asked will ask again.
     }
+  })
+
+  async function respond(delivery: Delivery): Promise<void> {
+    const answerEach = questionsIn(delivery, logger).map(async ({ id, envelope }) => {
+      const reply = await answerOne(envelope, byType, logger)
+      if (delivery.replyTo) replySoon(delivery.replyTo, { id, reply })
+    })
+    await Promise.all(answerEach)
+    // After the answers, which leave at the end of this turn.
+    await endOfTurn()
+    delivery.ack()
   }
 
   const consumer = broker.consume(requestQueueOf(service), { prefetch: concurrency }, (delivery) => {
@@ -117,14 +135,19 @@ export function startAnswering(
   }
 }
 
-async function answerOne(
-  delivery: Delivery,
-  byType: ReadonlyMap<string, Answerer>,
-  logger: Logger,
-): Promise<z.infer<typeof Reply>> {
+function questionsIn(delivery: Delivery, logger: Logger): z.infer<typeof Questions> {
+  try {
+    return Questions.parse(JSON.parse(delivery.content.toString()))
+  } catch (error) {
+    logger.error({ reason: reasonOf(error).slice(0, 500) }, 'questions that nobody can read')
+    return []
+  }
+}
+
+async function answerOne(asked: unknown, byType: ReadonlyMap<string, Answerer>, logger: Logger): Promise<Reply> {
   let type = 'malformed'
   try {
-    const envelope = Envelope.parse(JSON.parse(delivery.content.toString()))
+    const envelope = Envelope.parse(asked)
     type = envelope.type
     const answerer = byType.get(type)
     const definition = definitionOf(type)

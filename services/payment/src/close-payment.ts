@@ -7,12 +7,20 @@ import type { Logger } from '@holdfast/runtime/logger'
 import type { Lanes } from './lanes.ts'
 import { isCaptured, isOpen } from './payment.ts'
 import { tellCapture } from './record-intent.ts'
-import { insertPaymentIfNew, intentsOf, lockPayment, setClosed, setClosing, tryClosingAgain } from './store.ts'
+import {
+  insertPaymentIfNew,
+  intentsOf,
+  lockPayment,
+  setClosed,
+  setClosing,
+  tryClosingAgain,
+  tryClosingLater,
+} from './store.ts'
 import { abandonCall, type Call, pendingCallOf, type StripeCalls, type Tx, writeCall } from './stripe-calls.ts'
 
 /** One call cancels an intent; another may have to be settled before it. */
 const stepLimit = 6
-/** How soon a Stripe that was away, or a payment that was being processed, is asked again. */
+/** How soon a Stripe that was away is asked again: that it is back is noticed within ten seconds, the breaker's wait included. */
 const againSeconds = 1.5
 
 export type CloseNow = (reservationId: string) => Promise<void>
@@ -24,13 +32,16 @@ export function createCloser(parts: {
   lanes: Lanes
   logger: Logger
 }): CloseNow {
-  const { calls } = parts
+  const { calls, database, logger } = parts
 
-  async function close(reservationId: string): Promise<void> {
+  /** What it waits for; undefined when it is closed. */
+  async function close(reservationId: string): Promise<string | undefined> {
     const refused = new Set<string>()
     for (let steps = 0; steps < stepLimit; steps += 1) {
-      const call = await calls.transact((tx) => finishOrCall(tx, reservationId, refused))
-      if (!call) return
+      const next = await calls.transact((tx) => finishOrCall(tx, reservationId, refused))
+      if (!next) return undefined
+      if ('waitsFor' in next) return next.waitsFor
+      const { call } = next
       const outcome = await calls.perform(call)
       if (!outcome.ok && 'paymentIntentId' in call.work) refused.add(call.work.paymentIntentId)
     }
@@ -39,11 +50,15 @@ export function createCloser(parts: {
 
   return async (reservationId) => {
     try {
-      await parts.lanes(reservationId, () => close(reservationId))
+      const waitsFor = await parts.lanes(reservationId, () => close(reservationId))
+      if (waitsFor === undefined) return
+      logger.warn({ reservationId, reason: waitsFor }, 'a payment cannot be closed yet')
+      await tryClosingLater(database, reservationId)
     } catch (error) {
       // Never deferred as a message: a Stripe that is away for an hour must not make a dead letter of it.
-      parts.logger.warn({ reservationId, reason: reasonOf(error) }, 'a payment cannot be closed yet')
-      await tryClosingAgain(parts.database, reservationId, againSeconds)
+      logger.warn({ reservationId, reason: reasonOf(error) }, 'a payment cannot be closed yet')
+      if (error instanceof Unavailable) await tryClosingAgain(database, reservationId, againSeconds)
+      else await tryClosingLater(database, reservationId)
     }
   }
 }
@@ -64,8 +79,10 @@ export function closePayment(calls: StripeCalls, closeNow: CloseNow) {
   })
 }
 
+type Next = { readonly call: Call } | { readonly waitsFor: string }
+
 /** The next call on the way to closed; undefined when the payment is closed, and that has been said. */
-async function finishOrCall(tx: Tx, reservationId: string, refused: ReadonlySet<string>): Promise<Call | undefined> {
+async function finishOrCall(tx: Tx, reservationId: string, refused: ReadonlySet<string>): Promise<Next | undefined> {
   const payment = await lockPayment(tx, reservationId)
   if (!payment) throw new Error(`there is no payment for the reservation ${reservationId}`)
   const pending = await pendingCallOf(tx, reservationId)
@@ -73,7 +90,7 @@ async function finishOrCall(tx: Tx, reservationId: string, refused: ReadonlySet<
     case 'payment_intents.create':
     case 'payment_intents.cancel':
       // An intent that may have been made is found by making it again.
-      return pending
+      return { call: pending }
     case 'payment_intents.confirm':
     case 'payment_intents.update':
       // Not repeated, for nobody is to be charged any more. Did it arrive, cancelling will find what it did.
@@ -84,13 +101,11 @@ async function finishOrCall(tx: Tx, reservationId: string, refused: ReadonlySet<
   const intents = await intentsOf(tx, payment)
   const open = intents.find(isOpen)
   // Refused, but neither paid nor cancelled: the bank has not decided yet.
-  if (open && refused.has(open.id)) throw new Unavailable(`${open.id} is ${open.status}`)
-  if (open)
-    return writeCall(
-      tx,
-      { operation: 'payment_intents.cancel', reservationId, paymentIntentId: open.id },
-      { again: true },
-    )
+  if (open && refused.has(open.id)) return { waitsFor: `${open.id} is ${open.status}` }
+  if (open) {
+    const work = { operation: 'payment_intents.cancel', reservationId, paymentIntentId: open.id } as const
+    return { call: await writeCall(tx, work, { again: true }) }
+  }
   await setClosed(tx, payment)
   const captured = intents.filter(isCaptured)
   for (const intent of captured) await tellCapture(tx, payment, intent.id)

@@ -48,6 +48,16 @@ const takeClosing = statement<{ reservationId: string }>(
    where id in (select id from payment where close_at <= now() order by close_at limit $1 for update skip locked)
    returning reservation_id as "reservationId"`,
 )
+const closeLater = statement(
+  'payment.close-later',
+  `update payment set close_tries = close_tries + 1,
+     close_at = now() + make_interval(secs => least(300, 1.5 * power(2, least(close_tries, 10))))
+   where reservation_id = $1 and state = 'closing'`,
+)
+const closeSooner = statement(
+  'payment.close-sooner',
+  `update payment set close_tries = 0, close_at = now() where id = $1 and state = 'closing' and close_tries > 0`,
+)
 const closeAgain = statement(
   'payment.close-again',
   `update payment set close_at = now() + make_interval(secs => $2) where reservation_id = $1 and state = 'closing'`,
@@ -72,6 +82,10 @@ export const setClosed = (tx: Queries, payment: Payment) => tx.run(close, [payme
 export const takePaymentsToClose = (queries: Queries, limit: number) => queries.many(takeClosing, [limit])
 export const tryClosingAgain = (queries: Queries, reservationId: string, afterSeconds: number) =>
   queries.run(closeAgain, [reservationId, afterSeconds])
+/** After one and a half seconds, doubled each time up to five minutes: a bank may take days. */
+export const tryClosingLater = (queries: Queries, reservationId: string) => queries.run(closeLater, [reservationId])
+/** What it had been waiting for may have come. */
+export const tryClosingNow = (tx: Queries, payment: Payment) => tx.run(closeSooner, [payment.id])
 
 const findAttempt = statement<{ answer: unknown }>(
   'payment.find-attempt',

@@ -57,6 +57,7 @@ export function controlStripe(url: string) {
   }
 
   return {
+    url,
     client,
     /** Stripe.js confirming with the card that the guest has typed in. */
     payWith: (number: string, { clientSecret }: { clientSecret: string }) => {

@@ -6,7 +6,7 @@ import type { Parts } from '@holdfast/service/service'
 import type { z } from 'zod'
 import { finishEvent, insertEvent, knowsEvent, lockParkedEvent, parkEventAgain, type Subject } from './event-store.ts'
 import { recordIntent } from './record-intent.ts'
-import { lockPayment, lockPaymentOfIntent } from './store.ts'
+import { lockPayment, lockPaymentOfIntent, tryClosingNow } from './store.ts'
 import type { StripeDoor } from './stripe.ts'
 import type { StripeCalls, Tx } from './stripe-calls.ts'
 import { AboutIntent, Intent, type StripeEvent } from './stripe-objects.ts'
@@ -97,7 +97,8 @@ async function apply(tx: Tx, eventId: string, subject: Subject): Promise<'done' 
 async function applyIntent(tx: Tx, { intent, createdAt }: Subject & { about: 'intent' }): Promise<'done' | 'parked'> {
   const known = await lockPaymentOfIntent(tx, intent.id)
   if (known) {
-    await recordIntent(tx, known, intent, { eventAt: new Date(createdAt) })
+    const { means } = await recordIntent(tx, known, intent, { eventAt: new Date(createdAt) })
+    if (means !== 'nothing') await tryClosingNow(tx, known)
     return 'done'
   }
   // Made for one of our reservations, by a call whose answer never reached us.

@@ -1,0 +1,131 @@
+import { Unavailable } from '../../libs/contracts/src/errors.ts'
+import { closePayment, createCloser } from '../../services/payment/src/close-payment.ts'
+import { createCustomers, customerOperations } from '../../services/payment/src/customers.ts'
+import { insertEvent, knowsEvent, type Subject } from '../../services/payment/src/event-store.ts'
+import { intentOperations } from '../../services/payment/src/intent-calls.ts'
+import { createLanes } from '../../services/payment/src/lanes.ts'
+import { openPayment } from '../../services/payment/src/open-payment.ts'
+import { pollPayment } from '../../services/payment/src/poll.ts'
+import { readPayment } from '../../services/payment/src/read-payment.ts'
+import { recordIntent } from '../../services/payment/src/record-intent.ts'
+import { refundOperations, refundPayment } from '../../services/payment/src/refund.ts'
+import { settlePayment } from '../../services/payment/src/settle-payment.ts'
+import {
+  lockPayment,
+  lockPaymentOfIntent,
+  takePaymentsToClose,
+  tryClosingNow,
+} from '../../services/payment/src/store.ts'
+import {
+  asCall,
+  type Call,
+  createStripeCalls,
+  type Operations,
+  type Tx,
+} from '../../services/payment/src/stripe-calls.ts'
+import { takeParkedEvent } from '../../services/payment/src/webhook.ts'
+import { named, openDatabase, type Server } from './database.ts'
+import { openMessaging } from './messaging.ts'
+import type { Process } from './process.ts'
+import type { StripeEvent } from './stripe.ts'
+import { openStripe } from './stripe-door.ts'
+import type { PaymentTables } from './tables-payment.ts'
+import type { World } from './world.ts'
+
+/**
+ * One instance of the payment service. Real: its decisions, the ledger of calls, opening, closing, refunding, polling, and
+ * recording what was seen. Mirrored: the reconciler's loops (reconcile.ts) and `takeEvent` (webhook.ts, which is served by
+ * fastify). Cards are not saved here.
+ */
+export function startPayment(world: World, process: Process, server: Server, tables: PaymentTables) {
+  const { logger } = world
+  const database = openDatabase(world, process, server)
+  const messaging = openMessaging(world, process, 'payment', database, tables.messaging)
+  const stripe = openStripe(world, process)
+  const lanes = createLanes()
+  const operations = { ...intentOperations(stripe), ...refundOperations(stripe), ...customerOperations(stripe) }
+  const everything = operations as unknown as Operations
+  const nudge = () => settling.nudge()
+  const calls = createStripeCalls({ database, messaging, logger, operations: everything, nudge })
+  const customers = createCustomers(database, calls)
+  const closeNow = createCloser({ database, calls, lanes, logger })
+  const stripeParts = { database, calls, stripe }
+
+  messaging.listen({
+    answers: [openPayment({ stripe, calls, customers, lanes }), settlePayment(stripeParts), readPayment(stripeParts)],
+    handlers: [closePayment(calls, closeNow), refundPayment(calls, logger), pollPayment(stripeParts)],
+  })
+
+  async function take(call: Call): Promise<void> {
+    const { work } = call
+    const isOnIntent = work.operation.startsWith('payment_intents.') && 'reservationId' in work
+    const perform = async () => {
+      await calls.perform(call)
+    }
+    try {
+      await (isOnIntent ? lanes(work.reservationId, perform) : perform())
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+    }
+  }
+
+  const pending = tables.calls.firstDue(({ state, retryAt }) => (state === 'pending' ? retryAt : null))
+  const settling = world.loop(process, 'settling calls to Stripe', 1_000, pending, async () => {
+    const due = (await database.many<Call>(named('stripe-call.take-due'))).map(asCall)
+    await Promise.allSettled(due.map(take))
+    return false
+  })
+  world.loop(
+    process,
+    'closing payments',
+    1_000,
+    tables.payments.firstDue((row) => row.closeAt),
+    async () => {
+      const due = await takePaymentsToClose(database, 16)
+      await Promise.all(due.map(({ reservationId }) => closeNow(reservationId)))
+      return false
+    },
+  )
+  world.loop(
+    process,
+    'matching parked events',
+    1_000,
+    tables.events.firstDue((row) => row.retryAt),
+    () => takeParkedEvent(calls),
+  )
+
+  return { takeEvent: (event: StripeEvent) => calls.transact((tx) => takeEvent(tx, event)) }
+}
+
+/** webhook.ts, from there on where the signature was checked and the body was read. */
+async function takeEvent(tx: Tx, event: StripeEvent): Promise<void> {
+  if (await knowsEvent(tx, event.id)) return
+  const { subject } = event
+  const state = subject ? await apply(tx, event.id, subject) : 'ignored'
+  await insertEvent(tx, event, state, subject)
+}
+
+async function apply(tx: Tx, eventId: string, subject: Subject): Promise<'done' | 'parked'> {
+  if (subject.about === 'intent') return applyIntent(tx, subject)
+  const { paymentIntentId } = subject
+  const payment = await lockPaymentOfIntent(tx, paymentIntentId)
+  if (!payment) return 'parked'
+  const { reservationId } = payment
+  await tx.order({ operation: 'refunds.list', reservationId, paymentIntentId, because: eventId })
+  return 'done'
+}
+
+async function applyIntent(tx: Tx, { intent, createdAt }: Subject & { about: 'intent' }): Promise<'done' | 'parked'> {
+  const known = await lockPaymentOfIntent(tx, intent.id)
+  if (known) {
+    const { means } = await recordIntent(tx, known, intent, { eventAt: new Date(createdAt) })
+    if (means !== 'nothing') await tryClosingNow(tx, known)
+    return 'done'
+  }
+  const payment = intent.reservationId === null ? undefined : await lockPayment(tx, intent.reservationId)
+  if (!payment) return 'parked'
+  if (intent.status === 'succeeded') await recordIntent(tx, payment, intent, { eventAt: new Date(createdAt) })
+  return 'done'
+}
+
+export type PaymentService = ReturnType<typeof startPayment>

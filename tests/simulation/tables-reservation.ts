@@ -1,0 +1,128 @@
+import type { Reservation } from '../../services/reservation/src/reservation.ts'
+import type { Clock } from './clock.ts'
+import { type Statements, type Values, violation } from './database.ts'
+import type { Store } from './store.ts'
+import { createMessagingTables } from './tables-messaging.ts'
+
+/** The reservation service's tables: what store.ts, create-hold.ts, sweep.ts and audit.ts there say in SQL. */
+
+interface Line {
+  readonly reservationId: string
+  readonly type: string
+  readonly to: string
+}
+
+export type ReservationTables = ReturnType<typeof createReservationTables>
+
+export function createReservationTables(store: Store, clock: Clock) {
+  const messaging = createMessagingTables(store, clock)
+  const reservations = store.table<Reservation>()
+  const ids = store.table<{ id: string }>()
+  const timeline = store.table<Line>()
+  let lines = 0
+
+  function note(reservationId: string, type: string, to: string): void {
+    lines += 1
+    timeline.put(String(lines), { reservationId, type, to })
+  }
+
+  const seen = (row: Reservation | undefined) => (row ? [{ ...row, now: new Date() }] : [])
+
+  function hold(values: Values): object[] {
+    const [id, userId, experienceId, timeSlotId, numberOfGuests, guestName, guestEmail, guestPhone, specialRequests] =
+      values
+    const [originalPrice, discountApplied, totalPrice, currency, experience, timeSlot, holdExpiresAt, now] =
+      values.slice(9)
+    const [keyId, requestHash, answer] = values.slice(20)
+    if (ids.get(id)) throw violation('reservation_id_pkey')
+    if (messaging.keys.get(keyId)) throw violation('idempotency_key_pkey')
+    ids.put(id, { id })
+    const key = { id: keyId, requestHash, status: 200, body: JSON.parse(answer), recovery: null, lockedUntil: null }
+    messaging.keys.put(keyId, key)
+    const guest = { userId, numberOfGuests, guestName, guestEmail, guestPhone, specialRequests }
+    const price = { originalPrice, discountApplied, totalPrice, currency }
+    const copies = { experience: JSON.parse(experience), timeSlot: JSON.parse(timeSlot) }
+    const times = { holdExpiresAt, wakeAt: holdExpiresAt, createdAt: now, updatedAt: now }
+    const row: Reservation = { id, experienceId, timeSlotId, ...guest, ...price, ...copies, ...times, ...asItBegins }
+    reservations.put(id, row)
+    note(id, 'held', 'held')
+    return [{ id }]
+  }
+
+  function save(values: Values) {
+    const [id, updatedAt, status, paymentStatus, payment, seats, closeReason, closingSince, attempt] = values
+    const [convertedAt, pollRound, paymentIntentId, paymentRevision, paymentId, chargeId, capturedMinor] =
+      values.slice(9)
+    const [refundsDue, refunds, outcome, reservationReference, wakeAt, repeats, holdExpiresAt, before, event] =
+      values.slice(16)
+    const row = reservations.get(id)
+    if (!row || row.status !== before) return []
+    const saga = { status, paymentStatus, payment, seats, closeReason, closingSince, attempt, convertedAt, pollRound }
+    const money = { paymentIntentId, paymentRevision, paymentId, chargeId, capturedMinor }
+    const returned = { refundsDue: JSON.parse(refundsDue), refunds: JSON.parse(refunds), outcome }
+    const times = { wakeAt, repeats, holdExpiresAt, updatedAt }
+    const after: Reservation = { ...row, ...saga, ...money, ...returned, ...times, reservationReference }
+    assertChecks(after)
+    reservations.put(id, after)
+    if (event !== null) note(id, event, status)
+    return [{ id }]
+  }
+
+  const statements: Statements = {
+    ...messaging.statements,
+    'reservation.lock': ([id]) => seen(reservations.get(id)),
+    'reservation.find': ([id, userId]) => seen(reservations.get(id)).filter((row) => row.userId === userId),
+    'reservation.save': save,
+    'sweep.claim': () => {
+      const now = clock.now()
+      const due = reservations.where(({ wakeAt }) => wakeAt !== null && wakeAt.getTime() <= now)
+      for (const { id } of due) reservations.change(id, { wakeAt: new Date(now + 5_000) })
+      return due.map(({ id }) => ({ id }))
+    },
+    'hold.look': ([keyIds, userIds, slotIds, limit]) =>
+      (keyIds as string[]).map((keyId, n) => {
+        const isTheirs = (row: Reservation) =>
+          row.userId === userIds[n] && row.timeSlotId === slotIds[n] && isActive(row)
+        const key = messaging.keys.get(keyId) ?? { requestHash: null, status: null, body: null }
+        return { now: new Date(), activeHolds: Math.min(reservations.where(isTheirs).length, limit), ...key }
+      }),
+    'hold.insert': (columns) => {
+      messaging.tell(columns.slice(23))
+      const ids = columns[0] as string[]
+      return ids.flatMap((_, n) => hold(columns.slice(0, 23).map((column) => column[n])))
+    },
+    'audit.bury': ([asked]) => {
+      const missing = (asked as string[]).filter((id) => !ids.get(id))
+      for (const id of missing) ids.put(id, { id })
+      return missing.map((id) => ({ id }))
+    },
+    'audit.over': ([asked]) =>
+      (asked as string[]).filter((id) => !wantsSeats(reservations.get(id))).map((id) => ({ id })),
+  }
+
+  return { messaging, reservations, timeline, statements }
+}
+
+const isActive = ({ status }: Reservation) => status === 'held' || status === 'pending'
+const wantsSeats = (row: Reservation | undefined) =>
+  row !== undefined && ['held', 'confirming', 'booked', 'reacquiring'].includes(row.seats)
+
+const asItBegins = {
+  ...{ status: 'held', paymentStatus: 'unpaid', payment: 'none', seats: 'held', closeReason: null, closingSince: null },
+  ...{ attempt: 0, convertedAt: null, pollRound: 0, paymentIntentId: null, paymentRevision: 0, paymentId: null },
+  ...{ chargeId: null, capturedMinor: null, refundsDue: [], refunds: [], outcome: null, reservationReference: null },
+  repeats: 0,
+} satisfies Partial<Reservation>
+
+/** The table's CHECKs. */
+function assertChecks({ status, seats, payment, closeReason, reservationReference }: Reservation): void {
+  const holds = [
+    (status === 'confirmed') === (reservationReference !== null),
+    status !== 'confirmed' || seats === 'confirming' || seats === 'booked',
+    (status !== 'held' && status !== 'pending') || seats === 'held',
+    (status !== 'expired' && status !== 'cancelled') || ['releasing', 'released', 'reacquiring'].includes(seats),
+    payment !== 'closing' || closeReason !== null,
+  ]
+  const broken = holds.indexOf(false)
+  if (broken >= 0) throw violation(`reservation_check${broken}`, '23514')
+}

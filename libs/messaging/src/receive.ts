@@ -128,14 +128,15 @@ export function createReceiver(parts: {
 
   return {
     receive: async (content, redelivered) => {
-      const { envelope, fault } = open(content)
-      if (fault) await bury(envelope, fault)
-      else if (redelivered) await handleAgain(envelope)
-      else await handle(envelope)
+      // One after the other: how many are handled at one time is bounded by the deliveries.
+      for (const { envelope, fault } of openAll(content)) {
+        if (fault) await bury(envelope, fault)
+        else if (redelivered) await handleAgain(envelope)
+        else await handle(envelope)
+      }
     },
     keepDead: async (content, reason) => {
-      const { envelope, fault } = open(content)
-      await bury(envelope, fault ?? `the broker gave up: ${reason}`)
+      for (const { envelope, fault } of openAll(content)) await bury(envelope, fault ?? `the broker gave up: ${reason}`)
     },
     retry,
   }
@@ -154,18 +155,29 @@ export function contextOf(envelope: Envelope) {
   }
 }
 
-/** What is no envelope at all gets one, with an id of its content, so that it can be kept and looked at. */
-function open(content: Buffer): { envelope: Envelope; fault?: string } {
+/** One envelope, or several in CloudEvents' JSON batch format. */
+function openAll(content: Buffer): { envelope: Envelope; fault?: string }[] {
   try {
-    return { envelope: Envelope.parse(JSON.parse(content.toString())) }
+    const parsed: unknown = JSON.parse(content.toString())
+    return Array.isArray(parsed) ? parsed.map(open) : [open(parsed)]
   } catch (error) {
-    const id = derivedId(`malformed:${createHash('sha256').update(content).digest('hex')}`)
-    const data = content.toString().replaceAll('\0', '').slice(0, 10_000)
-    const type = 'malformed'
-    const envelope = { specversion: '1.0', id, source: 'unknown', type, time: new Date().toISOString(), data } as const
-    return {
-      envelope: { ...envelope, datacontenttype: 'application/json' },
-      fault: `it is not an envelope: ${reasonOf(error).slice(0, 500)}`,
-    }
+    return [malformed(content.toString(), error)]
+  }
+}
+
+function open(parsed: unknown): { envelope: Envelope; fault?: string } {
+  const envelope = Envelope.safeParse(parsed)
+  return envelope.success ? { envelope: envelope.data } : malformed(JSON.stringify(parsed), envelope.error)
+}
+
+/** What is no envelope at all gets one, with an id of its content, so that it can be kept and looked at. */
+function malformed(text: string, error: unknown): { envelope: Envelope; fault: string } {
+  const id = derivedId(`malformed:${createHash('sha256').update(text).digest('hex')}`)
+  const data = text.replaceAll('\0', '').slice(0, 10_000)
+  const type = 'malformed'
+  const envelope = { specversion: '1.0', id, source: 'unknown', type, time: new Date().toISOString(), data } as const
+  return {
+    envelope: { ...envelope, datacontenttype: 'application/json' },
+    fault: `it is not an envelope: ${reasonOf(error).slice(0, 500)}`,
   }
 }

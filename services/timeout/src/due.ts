@@ -22,23 +22,46 @@ const lateness = new Histogram({
   registers: [registry],
 })
 
-/** What a delivery says; throws when it is no ScheduleTimeout. */
-export function read(content: Buffer): Scheduled {
-  const envelope = Envelope.parse(JSON.parse(content.toString()))
-  if (envelope.type !== typeOf(ScheduleTimeout)) throw new Error(`${envelope.type} is not heard here`)
-  return { envelope, timeout: ScheduleTimeout.body.parse(envelope.data) }
+/** What a delivery says, one envelope or several (CloudEvents' batch format); throws when it is no ScheduleTimeout. */
+export function read(content: Buffer): Scheduled[] {
+  const parsed: unknown = JSON.parse(content.toString())
+  return (Array.isArray(parsed) ? parsed : [parsed]).map((each) => {
+    const envelope = Envelope.parse(each)
+    if (envelope.type !== typeOf(ScheduleTimeout)) throw new Error(`${envelope.type} is not heard here`)
+    return { envelope, timeout: ScheduleTimeout.body.parse(envelope.data) }
+  })
 }
 
 /**
- * Announces what is due, and has the broker wait for what is not. The very message waits, so a wake-up knows whose it is,
+ * Announces what is due, and has the broker wait for what is not. The very messages wait, so a wake-up knows whose it is,
  * and one that comes early (a step on the way, a clock that differs) is simply armed again.
  */
-export async function armOrAnnounce(broker: Broker, arm: Arm, content: Buffer, scheduled: Scheduled): Promise<void> {
-  const { envelope, timeout } = scheduled
-  const remaining = remainingMs(timeout, Date.now())
-  if (remaining > 0) return arm({ id: envelope.id, content, timeout, remainingMs: remaining })
-  await announce(broker, scheduled)
-  lateness.observe(latenessMs(timeout, Date.now()) / 1_000)
+export async function armOrAnnounce(broker: Broker, arm: Arm, scheduled: readonly Scheduled[]): Promise<void> {
+  const now = Date.now()
+  const due = scheduled.filter(({ timeout }) => remainingMs(timeout, now) === 0)
+  const early = scheduled.filter(({ timeout }) => remainingMs(timeout, now) > 0)
+  await Promise.all([...together(early, now).map((group) => armGroup(arm, group, now)), ...due.map(announceLate)])
+
+  async function announceLate(one: Scheduled): Promise<void> {
+    await announce(broker, one)
+    lateness.observe(latenessMs(one.timeout, Date.now()) / 1_000)
+  }
+}
+
+/** Those that end within a moment of one another wait as one message, until the last of them is due. */
+const momentMs = 20
+
+function together(scheduled: readonly Scheduled[], now: number): Scheduled[][] {
+  const momentOf = ({ timeout }: Scheduled) =>
+    `${timeout.delaySeconds}:${Math.floor(remainingMs(timeout, now) / momentMs)}`
+  return [...Map.groupBy(scheduled, momentOf).values()]
+}
+
+async function armGroup(arm: Arm, group: readonly Scheduled[], now: number): Promise<void> {
+  const last = group.toSorted((a, b) => remainingMs(b.timeout, now) - remainingMs(a.timeout, now))[0]
+  if (!last) return
+  const content = Buffer.from(JSON.stringify(group.map(({ envelope }) => envelope)))
+  await arm({ id: last.envelope.id, content, timeout: last.timeout, remainingMs: remainingMs(last.timeout, now) })
 }
 
 async function announce(broker: Broker, { envelope, timeout }: Scheduled): Promise<void> {

@@ -64,10 +64,10 @@ function consume(broker: Broker, arm: Arm, logger: Logger, ended: AbortSignal) {
     const scheduled = readOrReject(delivery, logger)
     if (!scheduled) return
     try {
-      await armOrAnnounce(broker, arm, delivery.content, scheduled)
+      await armOrAnnounce(broker, arm, scheduled)
       delivery.ack()
     } catch (error) {
-      logger.warn({ reason: reasonOf(error), reservationId: scheduled.timeout.reservationId }, 'not armed; giving back')
+      logger.warn({ reason: reasonOf(error), timeouts: scheduled.length }, 'not armed; giving back')
       await sleep(pauseMs, undefined, { signal: ended }).catch(() => {})
       delivery.giveBack()
     }

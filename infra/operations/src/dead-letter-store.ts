@@ -33,7 +33,8 @@ const columns = `
   exists (select from inbox i where i.id = f.id) as handled, f.deliveries > 20 as killed`
 const listSql = `select ${columns} from failed_message f where retry_at is null order by last_at desc limit 10000`
 const findSql = `select ${columns} from failed_message f where retry_at is null and id = $1`
-const replaySql = 'update failed_message set retry_at = now() where id = $1 and retry_at is null returning id'
+const replaySql =
+  'update failed_message set retry_at = now(), deliveries = 1 where id = $1 and retry_at is null returning id'
 const discardSql = 'delete from failed_message where id = $1 and retry_at is null returning id'
 const fateSql = 'select retry_at as "retryAt", last_at as "lastAt", reason from failed_message where id = $1'
 

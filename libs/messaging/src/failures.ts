@@ -12,11 +12,13 @@ export interface FailedMessage {
   readonly envelope: Envelope
   readonly reason: string
   readonly tries: number
+  /** Times it was taken up again, counted before: one that kills its process leaves nothing else behind. */
+  readonly deliveries: number
   readonly retryAt: Date | null
   readonly firstAt: Date
 }
 
-const columns = `id, type, envelope, reason, tries, retry_at as "retryAt", first_at as "firstAt"`
+const columns = `id, type, envelope, reason, tries, deliveries, retry_at as "retryAt", first_at as "firstAt"`
 
 const record = statement<{ retryAt: Date | null }>(
   'failed-message.record',
@@ -40,7 +42,7 @@ const count = statement<{ deliveries: number }>(
 )
 const takeDue = statement<FailedMessage>(
   'failed-message.take-due',
-  `update failed_message set retry_at = now() + interval '30 seconds'
+  `update failed_message set retry_at = now() + interval '30 seconds', deliveries = deliveries + 1
    where id in (select id from failed_message where retry_at <= now() order by retry_at limit 20 for update skip locked)
    returning ${columns}`,
 )

@@ -79,7 +79,7 @@ export function openMessaging(options: {
     loops.push(
       startLoop('retrying failed messages', retryPollMs, logger, async () => {
         const due = await takeDueMessages(database)
-        for (const { envelope } of due) await receiver.retry(envelope)
+        for (const failed of due) await receiver.retry(failed)
         return due.length > 0
       }),
       startLoop('cleaning the inbox', cleanEveryMs, logger, async () => (await database.run(cleanInbox)) > 0),

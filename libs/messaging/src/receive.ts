@@ -7,7 +7,7 @@ import { childTraceparent, inContext } from '@holdfast/runtime/context'
 import { derivedId } from '@holdfast/runtime/derived-id'
 import type { Logger } from '@holdfast/runtime/logger'
 import { metrics } from '@holdfast/runtime/metrics'
-import { buryMessage, countDelivery, deferMessage, forgetFailure } from './failures.ts'
+import { buryMessage, countDelivery, deferMessage, type FailedMessage, forgetFailure } from './failures.ts'
 import type { Handler, Task } from './handler.ts'
 import { type OutboxRow, outboxColumns, type Relay, writeOutbox } from './outbox.ts'
 import { deliveryLimit } from './topology.ts'
@@ -23,7 +23,9 @@ import type { transactor } from './transaction.ts'
 
 const insertInbox = statement<{ id: string }>(
   'inbox.insert',
-  'insert into inbox (id, type) values ($1, $2) on conflict (id) do nothing returning id',
+  // What is handled, or was before, is no failure any more.
+  `with forgotten as (delete from failed_message where id = $1)
+   insert into inbox (id, type) values ($1, $2) on conflict (id) do nothing returning id`,
 )
 const finishInbox = statement(
   'inbox.finish',
@@ -43,7 +45,7 @@ export interface Receiver {
   /** Keeps what the broker itself gave up on; handling it again might be what kills the process each time. */
   keepDead(content: Buffer, reason: string): Promise<void>
   /** Tries a message that failed before. */
-  retry(envelope: Envelope): Promise<void>
+  retry(failed: FailedMessage): Promise<void>
 }
 
 export function createReceiver(parts: {
@@ -138,7 +140,10 @@ export function createReceiver(parts: {
     keepDead: async (content, reason) => {
       for (const { envelope, fault } of openAll(content)) await bury(envelope, fault ?? `the broker gave up: ${reason}`)
     },
-    retry,
+    retry: async ({ envelope, deliveries }) => {
+      if (deliveries > deliveryLimit) await bury(envelope, `tried ${deliveries} times, and nobody has lived to tell`)
+      else await retry(envelope)
+    },
   }
 }
 

@@ -66,6 +66,7 @@ export async function recordIntent(
           reservationId: payment.reservationId,
           paymentIntentId: seen.id,
           cause: 'mismatch',
+          round: 0,
         })
       break
     case 'canceled':

@@ -18,11 +18,11 @@ export interface RefundRow {
 const columns = `r.id, r.payment_intent_id as "paymentIntentId", r.cause, r.amount as "amountMinor", r.reason, r.status,
   r.created_at as "createdAt"`
 
-const upsert = statement<{ isNew: boolean }>(
+/** A refund that has failed stays so: the answer that it was made may be read later than the news that it failed. */
+const upsert = statement(
   'refund.upsert',
   `insert into refund (id, payment_intent_id, cause, amount, reason, status, created_at) values ($1, $2, $3, $4, $5, $6, $7)
-   on conflict (id) do update set status = excluded.status
-   returning xmax = 0 as "isNew"`,
+   on conflict (id) do update set status = excluded.status where refund.status not in ('failed', 'canceled')`,
 )
 const ofIntent = statement<RefundRow>(
   'refund.of-intent',
@@ -38,11 +38,10 @@ const setRefunded = statement(
   'update payment_intent set amount_refunded = $2, updated_at = now() where id = $1 and amount_refunded <> $2',
 )
 
-/** Says whether it was not known before. */
-export async function saveRefund(tx: Queries, paymentIntentId: string, refund: SeenRefund): Promise<boolean> {
+export async function saveRefund(tx: Queries, paymentIntentId: string, refund: SeenRefund): Promise<void> {
   const { id, cause, amountMinor, reason, status, createdAt } = refund
   const values = [id, paymentIntentId, cause ?? 'external', amountMinor, reason, status, createdAt]
-  return (await tx.one(upsert, values)).isNew
+  await tx.run(upsert, values)
 }
 
 export const refundsOfIntent = (queries: Queries, intentId: string) => queries.many(ofIntent, [intentId])

@@ -3,12 +3,34 @@ import { send } from '@holdfast/contracts/message'
 import { PaymentRefunded, RefundPayment, type Returned } from '@holdfast/contracts/messages/payment'
 import { task } from '@holdfast/messaging/handler'
 import type { Logger } from '@holdfast/runtime/logger'
+import { Counter, registry } from '@holdfast/runtime/metrics'
 import { type Intent, isCaptured, type Payment } from './payment.ts'
 import { type RefundRow, refundsOfIntent, saveAmountRefunded, saveRefund } from './refund-store.ts'
 import { decideRefund, intentsOf, lockPayment } from './store.ts'
 import type { StripeDoor } from './stripe.ts'
 import { type Call, type Operations, type StripeCalls, type Tx, writeCall } from './stripe-calls.ts'
 import type { SeenRefund } from './stripe-objects.ts'
+
+/** After each refund that failed, until the next. A bank that says no today seldom says yes in a minute. */
+const againSeconds = [60, 600, 3_600, 6 * 3_600, 24 * 3_600]
+
+const failures = new Counter({
+  name: 'holdfast_payment_refunds_failed_total',
+  help: 'Refunds that failed or were cancelled after they were made: the money is with us again',
+  labelNames: ['cause'],
+  registers: [registry],
+})
+const givenUp = new Counter({
+  name: 'holdfast_payment_refunds_given_up_total',
+  help: 'Times it was found that money has to be given back by hand, because our refunds of it keep failing',
+  labelNames: ['cause'],
+  registers: [registry],
+})
+
+interface Facts {
+  readonly reservationId: string
+  readonly paymentIntentId: string
+}
 
 /**
  * Gives all of one captured intent back, once. The order is committed first and stays in the ledger until Stripe has
@@ -27,7 +49,7 @@ export function refundPayment(calls: StripeCalls, logger: Logger) {
         tx.say(send(PaymentRefunded, made))
         return undefined
       }
-      return writeCall(tx, { operation: 'refunds.create', reservationId, paymentIntentId, cause })
+      return writeCall(tx, { operation: 'refunds.create', reservationId, paymentIntentId, cause, round: 0 })
     })
     try {
       if (call) await calls.perform(call)
@@ -38,42 +60,71 @@ export function refundPayment(calls: StripeCalls, logger: Logger) {
   })
 }
 
-export function refundOperations(stripe: StripeDoor): Pick<Operations, 'refunds.create' | 'refunds.list'> {
+export function refundOperations(
+  stripe: StripeDoor,
+  logger: Logger,
+): Pick<Operations, 'refunds.create' | 'refunds.list'> {
   return {
     'refunds.create': {
       // Without an amount, all that is left of it: even under another key nothing is given back twice.
       call: ({ paymentIntentId, reservationId, cause }, key) =>
         stripe.createRefund({ payment_intent: paymentIntentId, metadata: { reservationId, cause } }, key),
-      done: (tx, { reservationId, paymentIntentId }, refund: SeenRefund) =>
-        recordRefunds(tx, reservationId, paymentIntentId, [refund]),
+      done: (tx, work, refund: SeenRefund) => recordRefunds(tx, logger, work, [refund]),
       refused: async (tx, { reservationId, paymentIntentId }, { problem }) => {
         if (problem.code !== 'charge_already_refunded') return 'retry'
         // Someone else was first, or our own answer was lost: the list tells.
-        await tx.order({ operation: 'refunds.list', reservationId, paymentIntentId, because: 'already-refunded' })
+        const work = { operation: 'refunds.list', reservationId, paymentIntentId, because: 'already-refunded' } as const
+        await tx.order(work, { again: true })
         return 'failed'
       },
     },
     'refunds.list': {
       call: ({ paymentIntentId }) => stripe.listRefunds(paymentIntentId),
-      done: (tx, { reservationId, paymentIntentId }, refunds: SeenRefund[]) =>
-        recordRefunds(tx, reservationId, paymentIntentId, refunds),
+      done: (tx, work, refunds: SeenRefund[]) => recordRefunds(tx, logger, work, refunds),
     },
   }
 }
 
-/** Records refunds as Stripe shows them; each that is new is told, whoever made it. */
+/** Records refunds as Stripe shows them; each that is new is told, whoever made it, and one of ours that failed is made anew. */
 async function recordRefunds(
   tx: Tx,
-  reservationId: string,
-  intentId: string,
+  logger: Logger,
+  { reservationId, paymentIntentId }: Facts,
   refunds: readonly SeenRefund[],
 ): Promise<void> {
-  const { payment, intent } = await lockIntent(tx, reservationId, intentId)
-  const news = new Set<string>()
-  for (const refund of refunds) if (await saveRefund(tx, intentId, refund)) news.add(refund.id)
-  const returned = returnedOf(payment, intent, await refundsOfIntent(tx, intentId))
-  for (const one of returned) if (news.has(one.refund.refundId)) tx.say(send(PaymentRefunded, one))
-  await saveAmountRefunded(tx, intentId, returned[0]?.amountRefundedMinor ?? 0)
+  const { payment, intent } = await lockIntent(tx, reservationId, paymentIntentId)
+  const before = await refundsOfIntent(tx, paymentIntentId)
+  for (const refund of refunds) await saveRefund(tx, paymentIntentId, refund)
+  const after = await refundsOfIntent(tx, paymentIntentId)
+  const returned = returnedOf(payment, intent, after)
+  for (const one of returned)
+    if (!before.some(({ id }) => id === one.refund.refundId)) tx.say(send(PaymentRefunded, one))
+  const amountRefundedMinor = returned[0]?.amountRefundedMinor ?? 0
+  await saveAmountRefunded(tx, paymentIntentId, amountRefundedMinor)
+  for (const { id: refundId, cause, status } of after.filter(hasFailed)) {
+    if (before.some((known) => known.id === refundId && hasFailed(known))) continue
+    failures.inc({ cause })
+    logger.warn({ reservationId, paymentIntentId, refundId, cause, status }, 'a refund failed: the money is with us')
+  }
+  if (amountRefundedMinor < intent.amountReceivedMinor) await refundAnew(tx, logger, payment, intent, after)
+}
+
+/** All of it was to go back, and it came back to us. A bank that refuses it every time is a matter for people. */
+async function refundAnew(
+  tx: Tx,
+  logger: Logger,
+  { reservationId }: Payment,
+  { id: paymentIntentId, refundCause: cause }: Intent,
+  refunds: readonly RefundRow[],
+): Promise<void> {
+  const round = refunds.filter(hasFailed).length
+  if (cause === null || round === 0) return
+  const work = { operation: 'refunds.create', reservationId, paymentIntentId, cause, round } as const
+  const inSeconds = againSeconds[round - 1]
+  const state = inSeconds === undefined ? 'failed' : await tx.order(work, { inSeconds })
+  if (state !== 'failed') return
+  givenUp.inc({ cause })
+  logger.error({ reservationId, paymentIntentId, cause, round }, 'a refund keeps failing: give the money back by hand')
 }
 
 /**
@@ -81,7 +132,7 @@ async function recordRefunds(
  * themselves: each comes with the sum of all.
  */
 export function returnedOf({ reservationId }: Payment, intent: Intent, refunds: readonly RefundRow[]): Returned[] {
-  const live = refunds.filter((refund) => refund.paymentIntentId === intent.id && isLive(refund))
+  const live = refunds.filter((refund) => refund.paymentIntentId === intent.id && !hasFailed(refund))
   const amountRefundedMinor = live.reduce((sum, refund) => sum + refund.amountMinor, 0)
   const capturedMinor = intent.amountReceivedMinor
   return live.map((refund) => ({
@@ -94,8 +145,8 @@ export function returnedOf({ reservationId }: Payment, intent: Intent, refunds: 
   }))
 }
 
-/** A refund that failed gave nothing back. */
-const isLive = ({ status }: RefundRow): boolean => status !== 'failed' && status !== 'canceled'
+/** It gave nothing back. */
+const hasFailed = ({ status }: RefundRow): boolean => status === 'failed' || status === 'canceled'
 
 const refundView = ({ id, amountMinor, reason, cause, createdAt }: RefundRow) => ({
   refundId: id,

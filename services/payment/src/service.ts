@@ -28,7 +28,7 @@ export function startPayment(settings: Settings) {
       const lanes = createLanes()
       const operations = {
         ...intentOperations(stripe),
-        ...refundOperations(stripe),
+        ...refundOperations(stripe, logger),
         ...customerOperations(stripe),
         ...methodOperations(stripe),
       }

@@ -14,8 +14,8 @@ import { confirmKey, keyOf, type OperationName, Work, type WorkOf } from './work
 
 /** A transaction that can also order work of Stripe: it is done if, and only if, the transaction commits. */
 export interface Tx extends Transaction {
-  /** Done by the reconciler, at once. */
-  order(work: Work): Promise<void>
+  /** Done by the reconciler, at once or in a while. Says what has become of it if it was ordered before. */
+  order(work: Work, options?: { again?: boolean; inSeconds?: number }): Promise<Call['state']>
 }
 
 interface Operation<W extends Work, Result> {
@@ -103,11 +103,11 @@ export async function confirmOf(tx: Queries, reservationId: string, attempt: num
   return work?.operation === 'payment_intents.confirm' ? work : undefined
 }
 
-/** Writes a call down. `now` leaves it to the reconciler. */
-export async function writeCall(tx: Queries, work: Work, options: { again?: boolean; now?: boolean } = {}) {
+/** Writes a call down. Others take it up `inSeconds`. */
+export async function writeCall(tx: Queries, work: Work, options: { again?: boolean; inSeconds?: number } = {}) {
   const reservationId = 'reservationId' in work ? work.reservationId : null
-  const hold = options.now ? 0 : holdSeconds
-  const values = [keyOf(work), work.operation, JSON.stringify(work), reservationId, hold, options.again ?? false]
+  const { again = false, inSeconds = holdSeconds } = options
+  const values = [keyOf(work), work.operation, JSON.stringify(work), reservationId, inSeconds, again]
   return asCall(await tx.one(write, values))
 }
 
@@ -139,9 +139,9 @@ export function createStripeCalls(parts: {
       ordered = false
       return work({
         ...tx,
-        order: async (work) => {
+        order: async (work, options) => {
           ordered = true
-          await writeCall(tx, work, { now: true })
+          return (await writeCall(tx, work, { inSeconds: 0, ...options })).state
         },
       })
     })

@@ -40,7 +40,14 @@ const shapes = [
     stripeMethodId,
   }),
   z.object({ operation: z.literal('payment_intents.cancel'), reservationId, paymentIntentId }),
-  z.object({ operation: z.literal('refunds.create'), reservationId, paymentIntentId, cause }),
+  /** `round` counts what failed before: a refund that the bank sends back is made anew, as another call. */
+  z.object({
+    operation: z.literal('refunds.create'),
+    reservationId,
+    paymentIntentId,
+    cause,
+    round: z.int().default(0),
+  }),
   /** Reading, in answer to an event: `because` tells one reading from another. */
   z.object({ operation: z.literal('refunds.list'), reservationId, paymentIntentId, because: z.string() }),
   z.object({ operation: z.literal('customers.create'), userId }),
@@ -66,7 +73,7 @@ export function keyOf(work: Work): string {
     case 'payment_intents.cancel':
       return `reservation:${work.reservationId}:cancel:${work.paymentIntentId}`
     case 'refunds.create':
-      return `refund:${work.cause}:${work.paymentIntentId}`
+      return `refund:${work.cause}:${work.paymentIntentId}${work.round === 0 ? '' : `:${work.round}`}`
     case 'refunds.list':
       return `refunds:${work.paymentIntentId}:${work.because}`
     case 'customers.create':

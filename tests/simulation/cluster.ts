@@ -1,4 +1,3 @@
-import type { WakeSettings } from '../../services/reservation/src/wake.ts'
 import { startInventory } from './inventory.ts'
 import { type PaymentService, startPayment } from './payment.ts'
 import { createProcess, type Process } from './process.ts'
@@ -21,13 +20,13 @@ interface Running {
 /** Stripe tries for days; what it gives up on is what a firewall of ours had swallowed. */
 const webhookAgainMs = 8_000
 
-export function startCluster(world: World, wakeSettings: WakeSettings): Cluster {
+export function startCluster(world: World): Cluster {
   const { clock, random, servers, tables } = world
   const running = new Map<string, Running>()
   const alive = () => [...running.values()].filter(({ process }) => process.isAlive())
   const starts = {
     reservation: (process: Process) => ({
-      reservation: startReservation(world, process, servers.reservation, tables.reservation, wakeSettings),
+      reservation: startReservation(world, process, servers.reservation, tables.reservation, world.settings),
     }),
     inventory: (process: Process) => {
       startInventory(world, process, servers.inventory, tables.inventory, graceMs)

@@ -33,7 +33,7 @@ export const noFaults = (): Faults => ({
 })
 
 const worst: Faults = {
-  ...{ crash: 0.03, slow: 0.1, reorder: 0.4, drop: 0.15, duplicate: 0.3, confirm: 0.1, connection: 0.05 },
+  ...{ crash: 0.03, slow: 0.1, reorder: 0.4, drop: 0.25, duplicate: 0.3, confirm: 0.1, connection: 0.05 },
   ...{ stripe: 0.2, spent: 0.1, webhook: 0.5 },
 }
 
@@ -53,12 +53,12 @@ export interface Outage {
   readonly ms: number
 }
 
-/** Parts that are away for a while, Stripe sometimes for longer than the seats wait for it. */
+/** Parts that are away for a while, some for longer than the seats wait for Stripe. */
 export function someOutages(random: Random, lastMs: number): Outage[] {
   const parts: readonly Part[] = ['broker', 'stripe', 'stripe', 'reservation', 'inventory', 'payment']
   return Array.from({ length: random.chance(0.5) ? random.between(1, 3) : 0 }, () => {
     const part = random.pick(parts)
-    const longestMs = part === 'stripe' ? 200_000 : 20_000
+    const longestMs = part === 'stripe' || random.chance(0.3) ? 200_000 : 20_000
     return { part, at: random.between(0, lastMs), ms: random.between(1_000, longestMs) }
   })
 }

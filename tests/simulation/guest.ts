@@ -56,7 +56,7 @@ async function pay(world: World, userId: string, id: string, intentId: string): 
   const intent = stripe.intents.get(intentId)
   if (!intent || random.chance(0.15)) return
   for (let tries = random.between(1, 2); tries > 0; tries -= 1) {
-    await clock.sleep(hesitationMs(random))
+    await clock.sleep(closeToTheEnd(world, intent) ?? hesitationMs(random))
     const card = random.pick<Card>(['good', 'good', 'good', 'declined', '3ds', 'slow', 'slow'])
     if (!stripe.isPayable(intent)) {
       world.tell(`${userId} cannot pay ${intentId}: it is ${intent.status}`)
@@ -72,7 +72,7 @@ async function pay(world: World, userId: string, id: string, intentId: string): 
 
 async function bankDecides(world: World, intent: PaymentIntent): Promise<void> {
   const { random, clock, stripe } = world
-  await clock.sleep(intent.status === 'processing' ? random.between(1_000, 200_000) : hesitationMs(random))
+  await clock.sleep(closeToTheEnd(world, intent) ?? hesitationMs(random))
   // Whoever has to authenticate may never do so; the bank always decides.
   if (intent.status === 'requires_action' && random.chance(0.3)) return
   world.stimulus()
@@ -82,6 +82,17 @@ async function bankDecides(world: World, intent: PaymentIntent): Promise<void> {
 /** Mostly seconds, sometimes past the end of any hold. */
 const hesitationMs = (random: Random) =>
   random.chance(0.7) ? random.between(100, 15_000) : random.between(1_000, 300_000)
+
+/**
+ * Often the moment is one at which it matters who is first: at the end of the hold, or when the seats stop waiting for
+ * Stripe, and a while after that, for then the seats are on their way back.
+ */
+function closeToTheEnd({ random, clock, tables, settings }: World, intent: PaymentIntent): number | undefined {
+  const reservation = tables.reservation.reservations.get(intent.reservationId)
+  if (!reservation || random.chance(0.5)) return undefined
+  const end = reservation.holdExpiresAt.getTime() + (random.chance(0.7) ? settings.closeDeadlineMs : 0)
+  return end + random.between(-1_500, random.pick([1_500, 30_000])) - clock.now()
+}
 
 async function release(world: World, userId: string, id: string, afterMs: number): Promise<void> {
   await world.clock.sleep(afterMs)

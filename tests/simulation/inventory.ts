@@ -28,7 +28,7 @@ export function startInventory(
   })
 
   const suspicious = tables.allocations.firstDue(({ state, auditAt }) => (state === 'held' ? auditAt + graceMs : null))
-  world.loop(process, 'the allocation audit', 15_000, suspicious, async () => {
+  world.loop(process, 15_000, suspicious, async () => {
     if (!messaging.connected()) return false
     const taken = await database.many<{ reservationId: string }>(named('audit.take'))
     if (taken.length === 0) return false

@@ -8,7 +8,7 @@ import type { Process } from './process.ts'
  * over by then.
  */
 export interface Loops {
-  add(process: Process, name: string, everyMs: number, dueAt: () => number | undefined, round: Round): { nudge(): void }
+  add(process: Process, everyMs: number, dueAt: () => number | undefined, round: Round): { nudge(): void }
   /** When the next turn is that would find something. */
   nextAt(): number | undefined
   step(): Promise<void>
@@ -50,7 +50,7 @@ export function createLoops(clock: Clock): Loops {
   }
 
   return {
-    add: (process, _name, everyMs, dueAt, round) => {
+    add: (process, everyMs, dueAt, round) => {
       loops = loops.filter(({ process }) => process.isAlive())
       const loop = { process, everyMs, dueAt, round, notBefore: clock.now(), running: false }
       loops.push(loop)

@@ -3,6 +3,7 @@ import { Envelope, type MessageDefinition, type ServiceName, send, typeOf } from
 import { definitionOf } from '../../libs/contracts/src/messages/all.ts'
 import type { Database } from '../../libs/db/src/database.ts'
 import { wrap } from '../../libs/messaging/src/envelope.ts'
+import type { FailedMessage } from '../../libs/messaging/src/failures.ts'
 import type { Answerer, Handler, Task } from '../../libs/messaging/src/handler.ts'
 import type { Messaging } from '../../libs/messaging/src/messaging.ts'
 import { type OutboxRow, outboxColumns, outboxRow, type Relay } from '../../libs/messaging/src/outbox.ts'
@@ -67,12 +68,11 @@ export function openMessaging(
     })
     world.loop(
       process,
-      'retrying failed messages',
       250,
       tables.failed.firstDue((row) => row.retryAt),
       async () => {
-        const due = await database.many<{ envelope: Envelope }>(named('failed-message.take-due'))
-        for (const { envelope } of due) await receiver.retry(envelope)
+        const due = await database.many<FailedMessage>(named('failed-message.take-due'))
+        for (const failed of due) await receiver.retry(failed)
         return due.length > 0
       },
     )
@@ -95,20 +95,31 @@ export function openMessaging(
 
 /** outbox.ts: publish what was committed, delete it when it is confirmed; a lease that ran out is anybody's. */
 function startRelay(world: World, process: Process, database: Database, { outbox }: MessagingTables): Relay {
-  async function publish(row: OutboxRow): Promise<void> {
+  async function publish(rows: readonly OutboxRow[]): Promise<void> {
+    const envelopes = rows.map(({ envelope }) => envelope)
+    const content = Buffer.from(JSON.stringify(envelopes.length === 1 ? envelopes[0] : envelopes))
     try {
-      await world.bus.publish(process, row.routingKey, Buffer.from(JSON.stringify(row.envelope)))
-      await database.run(named('outbox.remove'), [[row.id]])
+      await world.bus.publish(process, rows[0]?.routingKey ?? '', content)
+      await database.run(named('outbox.remove'), [rows.map(({ id }) => id)])
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error
     }
   }
-  const push = (rows: readonly OutboxRow[]) => {
-    if (!world.isAway('broker')) for (const row of rows) world.start(publish(row))
+
+  /** What waits side by side for the same place travels together. */
+  function push(rows: readonly OutboxRow[]): void {
+    if (world.isAway('broker')) return
+    const bundles: OutboxRow[][] = []
+    for (const row of rows) {
+      const last = bundles.at(-1)
+      if (last?.[0]?.routingKey === row.routingKey) last.push(row)
+      else bundles.push([row])
+    }
+    for (const bundle of bundles) world.start(publish(bundle))
   }
+
   world.loop(
     process,
-    'the outbox',
     500,
     outbox.firstDue((row) => row.leaseUntil),
     async () => {

@@ -43,7 +43,7 @@ export function startPayment(world: World, process: Process, server: Server, tab
   const messaging = openMessaging(world, process, 'payment', database, tables.messaging)
   const stripe = openStripe(world, process)
   const lanes = createLanes()
-  const operations = { ...intentOperations(stripe), ...refundOperations(stripe), ...customerOperations(stripe) }
+  const operations = { ...intentOperations(stripe), ...refundOperations(stripe, logger), ...customerOperations(stripe) }
   const everything = operations as unknown as Operations
   const nudge = () => settling.nudge()
   const calls = createStripeCalls({ database, messaging, logger, operations: everything, nudge })
@@ -70,14 +70,13 @@ export function startPayment(world: World, process: Process, server: Server, tab
   }
 
   const pending = tables.calls.firstDue(({ state, retryAt }) => (state === 'pending' ? retryAt : null))
-  const settling = world.loop(process, 'settling calls to Stripe', 1_000, pending, async () => {
+  const settling = world.loop(process, 1_000, pending, async () => {
     const due = (await database.many<Call>(named('stripe-call.take-due'))).map(asCall)
     await Promise.allSettled(due.map(take))
     return false
   })
   world.loop(
     process,
-    'closing payments',
     1_000,
     tables.payments.firstDue((row) => row.closeAt),
     async () => {
@@ -88,7 +87,6 @@ export function startPayment(world: World, process: Process, server: Server, tab
   )
   world.loop(
     process,
-    'matching parked events',
     1_000,
     tables.events.firstDue((row) => row.retryAt),
     () => takeParkedEvent(calls),

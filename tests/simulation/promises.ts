@@ -14,6 +14,9 @@ const mayBecome: Record<ReservationStatus, readonly ReservationStatus[]> = {
   cancelled: [],
 }
 
+/** A turn of the sweep, and before that the five seconds for which somebody who died had claimed the row. */
+const punctualMs = 8_000
+
 export class BrokenPromise extends Error {}
 
 const broken = (what: string): never => {
@@ -55,7 +58,8 @@ export function createChecks(world: World): () => boolean {
   }
 
   function checkStatuses(): void {
-    for (const { id, status } of tables.reservation.reservations.all()) {
+    for (const { id, status, convertedAt, holdExpiresAt } of tables.reservation.reservations.all()) {
+      if (convertedAt !== null && convertedAt >= holdExpiresAt) broken(`${shortId(id)} was converted after its end`)
       const before = statuses.get(id)
       if (before !== undefined && before !== status && !mayBecome[before].includes(status))
         broken(`${shortId(id)} went from ${before} to ${status}`)
@@ -79,10 +83,22 @@ export function createChecks(world: World): () => boolean {
     }
   }
 
+  /** Without trouble a hold ends with its time, and one that is being paid when Stripe has been waited for. */
+  function checkPunctuality(): void {
+    if (world.peace.since === undefined) return
+    for (const { id, status, payment, holdExpiresAt } of tables.reservation.reservations.all()) {
+      if (status !== 'held' && status !== 'pending') continue
+      const patienceMs = payment === 'none' ? 0 : world.settings.closeDeadlineMs
+      const lateMs = world.clock.now() - Math.max(world.peace.since, holdExpiresAt.getTime()) - patienceMs
+      if (lateMs > punctualMs) broken(`${shortId(id)} is ${status} ${lateMs / 1_000} s after its end, in peace`)
+    }
+  }
+
   return () => {
     const stores = Object.values(servers).map(({ store }) => store)
     if (stores.some((store) => store.isOpen())) broken('a transaction waits for something that is not its database')
     if (world.surprises.length > 0) throw world.surprises[0]
+    checkPunctuality()
     const changes = `${stores.map((store) => store.changes()).join(' ')} ${stripe.refunds.length}`
     if (changes === checked) return false
     checked = changes

@@ -87,7 +87,6 @@ export function startReservation(
   })
   world.loop(
     process,
-    'the sweep',
     1_000,
     tables.reservations.firstDue((row) => row.wakeAt),
     async () => {

@@ -60,6 +60,7 @@ export function makeTrouble(world: World, cluster: Cluster, troubleMs: number): 
     Object.assign(faults, noFaults())
     away.clear()
     world.tell('the trouble is over')
+    world.peace.since = clock.now()
     world.stimulus()
   })
 }

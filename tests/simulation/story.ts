@@ -42,10 +42,7 @@ export async function tellStory(seed: number, options = { withTraces: false }): 
 async function run(world: World, progress: { steps: number; changedAt: number }): Promise<void> {
   const { clock, loops, faults, random } = world
   const check = createChecks(world)
-  // As by default (services/reservation/src/config.ts), but that seats often wait less long for Stripe: more money is late.
-  const closeDeadlineMs = random.pick([15_000, 45_000, 120_000])
-  const settings = { watchdogMs: 30_000, pollAfterMs: [30_000, 120_000, 600_000], closeDeadlineMs }
-  const cluster = startCluster(world, settings)
+  const cluster = startCluster(world)
   const troubleMs = random.between(30, 300) * 1_000
   world.tell(`trouble for ${troubleMs / 1_000} s: ${JSON.stringify(faults, someDigits)}`)
   makeTrouble(world, cluster, troubleMs)

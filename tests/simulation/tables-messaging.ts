@@ -85,6 +85,7 @@ export function createMessagingTables(store: Store, clock: Clock) {
     },
     'outbox.remove': ([ids]) => (ids as string[]).filter((id) => outbox.remove(id)).map((id) => ({ id })),
     'inbox.insert': ([id, type]) => {
+      failed.remove(id)
       if (inbox.get(id)) return []
       inbox.put(id, { id, type, said: null })
       return [{ id }]
@@ -110,8 +111,11 @@ export function createMessagingTables(store: Store, clock: Clock) {
     },
     'failed-message.take-due': () => {
       const due = failed.where((row) => row.retryAt !== null && row.retryAt <= clock.now())
-      for (const { id } of due) failed.change(id, { retryAt: clock.now() + 30_000 })
-      return due
+      return due.map((row) => {
+        const taken = { ...row, retryAt: clock.now() + 30_000, deliveries: row.deliveries + 1 }
+        failed.put(row.id, taken)
+        return taken
+      })
     },
     'failed-message.forget': ([id]) => (failed.remove(id) ? [{ id }] : []),
     'idempotency.take': ([id, requestHash]) => {

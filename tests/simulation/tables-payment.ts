@@ -54,11 +54,10 @@ export function createPaymentTables(store: Store, clock: Clock) {
   function saveRefund(values: Values) {
     const [id, paymentIntentId, cause, amountMinor, reason, status, createdAt] = values
     const before = refunds.get(id)
-    refunds.put(
-      id,
-      before ? { ...before, status } : { id, paymentIntentId, cause, amountMinor, reason, status, createdAt },
-    )
-    return [{ isNew: before === undefined }]
+    if (before && hasFailed(before)) return []
+    const row = { id, paymentIntentId, cause, amountMinor, reason, status, createdAt }
+    refunds.put(id, before ? { ...before, status } : row)
+    return [{ id }]
   }
 
   const statements: Statements = {
@@ -162,6 +161,7 @@ export const savedCardId = (card: keyof typeof savedCards) =>
   `00000000-0000-4000-8002-00000000000${Object.keys(savedCards).indexOf(card)}`
 const cardOf = (id: string) => Object.values(savedCards)[Number(id.at(-1))]
 
+const hasFailed = ({ status }: RefundRow) => status === 'failed' || status === 'canceled'
 const isUnpaid = ({ status }: Intent) => status !== 'canceled' && status !== 'succeeded'
 
 /** The table's CHECKs. */

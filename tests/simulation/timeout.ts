@@ -13,9 +13,9 @@ export function startTimeout(world: World, process: Process): void {
     process,
     isPaused: () => false,
     receive: async (content) => {
-      const scheduled = read(content)
-      const arm = async ({ remainingMs }: { remainingMs: number }) => bus.delay('timeout', content, remainingMs)
-      await armOrAnnounce(broker as never, arm, content, scheduled)
+      const arm: Parameters<typeof armOrAnnounce>[1] = async ({ content, remainingMs }) =>
+        bus.delay('timeout', content, remainingMs)
+      await armOrAnnounce(broker as never, arm, read(content))
     },
     answer: () => Promise.reject(new Error('nothing is asked of timeout')),
   })

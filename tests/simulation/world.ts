@@ -1,4 +1,5 @@
 import type { Logger } from '../../libs/runtime/src/logger.ts'
+import type { WakeSettings } from '../../services/reservation/src/wake.ts'
 import { type Bus, createBus } from './bus.ts'
 import { type Clock, createClock } from './clock.ts'
 import type { Server } from './database.ts'
@@ -24,6 +25,7 @@ export interface World {
   readonly stripeKeys: Map<string, Kept>
   readonly logger: Logger
   readonly loops: Loops
+  readonly settings: WakeSettings
   readonly servers: { readonly [Name in Databases]: Server }
   readonly tables: Tables
   /** Parts that are away now. */
@@ -36,6 +38,8 @@ export interface World {
   readonly surprises: unknown[]
   /** When something last came from outside: from then on all has to become quiet. */
   readonly stimuli: { last: number }
+  /** When the last trouble was. */
+  readonly peace: { since: number | undefined }
   stimulus(): void
   tell(line: string): void
   /** Whether this kind of trouble happens now. */
@@ -43,13 +47,7 @@ export interface World {
   isAway(part: string): boolean
   /** Lets something happen beside everything else. */
   start(work: Promise<unknown>): void
-  loop(
-    process: Process,
-    name: string,
-    everyMs: number,
-    dueAt: () => number | undefined,
-    round: Round,
-  ): { nudge(): void }
+  loop(process: Process, everyMs: number, dueAt: () => number | undefined, round: Round): { nudge(): void }
 }
 
 export type Databases = 'reservation' | 'inventory' | 'payment'
@@ -67,10 +65,14 @@ export function createWorld(seed: number): World {
   const clock = createClock(begin)
   const random = createRandom(seed)
   const faults = someFaults(random)
+  // As by default (services/reservation/src/config.ts), but that seats often wait less long for Stripe: more money is late.
+  const closeDeadlineMs = random.pick([15_000, 45_000, 120_000])
+  const settings = { watchdogMs: 30_000, pollAfterMs: [30_000, 120_000, 600_000], closeDeadlineMs }
   const story: string[] = []
   const surprises: unknown[] = []
   const away = new Set<string>()
   const stimuli = { last: begin }
+  const peace: World['peace'] = { since: undefined }
   const events: World['events'] = { deliver: () => {} }
   const tell = (line: string) => {
     story.push(`${((clock.now() - begin) / 1_000).toFixed(3).padStart(9)} s  ${line}`)
@@ -84,7 +86,7 @@ export function createWorld(seed: number): World {
   const serverOf = (name: Databases, store: Store): Server => ({ name, store, statements: tables[name].statements })
   const loops = createLoops(clock)
   const world: Omit<World, 'bus'> & { bus: Bus } = {
-    ...{ clock, random, faults, story, surprises, away, events, tables, loops, tell, stimuli },
+    ...{ clock, random, faults, story, surprises, away, events, tables, loops, tell, stimuli, peace, settings },
     bus: undefined as never,
     stripe: createStripe(clock, (event) => events.deliver(event), tell),
     stripeKeys: new Map(),
@@ -103,7 +105,7 @@ export function createWorld(seed: number): World {
     start: (work) => {
       work.catch((error: unknown) => surprises.push(error))
     },
-    loop: (process, name, everyMs, dueAt, round) => loops.add(process, name, everyMs, dueAt, round),
+    loop: loops.add,
   }
   world.bus = createBus(world)
   return world

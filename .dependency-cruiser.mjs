@@ -9,8 +9,15 @@ export default {
       name: 'no-cycles',
       comment: 'A cycle means two files are one thing; make them one, or cut.',
       severity: 'error',
-      from: {},
+      from: { pathNot: '^tests/simulation/' },
       to: { circular: true },
+    },
+    {
+      name: 'no-cycles-at-run-time',
+      comment: 'The simulated world is one recursive type (a bus knows the world it is in); only its types may be.',
+      severity: 'error',
+      from: { path: '^tests/simulation/' },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
       name: 'contracts-import-zod-only',

@@ -15,33 +15,22 @@ export interface Faults {
   /** Stripe fails by itself, and keeps that for the idempotency key. */
   spent: number
   webhook: number
+  /** A bank sends our refund back. */
+  refund: number
 }
-
-export const noFaults = (): Faults => ({
-  ...{
-    crash: 0,
-    slow: 0,
-    reorder: 0,
-    drop: 0,
-    duplicate: 0,
-    confirm: 0,
-    connection: 0,
-    stripe: 0,
-    spent: 0,
-    webhook: 0,
-  },
-})
 
 const worst: Faults = {
   ...{ crash: 0.03, slow: 0.1, reorder: 0.4, drop: 0.25, duplicate: 0.3, confirm: 0.1, connection: 0.05 },
-  ...{ stripe: 0.2, spent: 0.1, webhook: 0.5 },
+  ...{ stripe: 0.2, spent: 0.1, webhook: 0.5, refund: 1 },
 }
+
+const kinds = Object.keys(worst) as (keyof Faults)[]
+export const noFaults = (): Faults => Object.assign({ ...worst }, Object.fromEntries(kinds.map((kind) => [kind, 0])))
 
 /** Each story has its own few kinds: all at once, everything fails at its first step and nothing interesting is reached. */
 export function someFaults(random: Random): Faults {
   const faults = noFaults()
-  for (const kind of Object.keys(worst) as (keyof Faults)[])
-    if (random.chance(0.4)) faults[kind] = worst[kind] * random.next()
+  for (const kind of kinds) if (random.chance(0.4)) faults[kind] = worst[kind] * random.next()
   return faults
 }
 

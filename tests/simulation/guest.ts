@@ -1,4 +1,4 @@
-import { DomainError } from '../../libs/contracts/src/errors.ts'
+import { DomainError, Unavailable } from '../../libs/contracts/src/errors.ts'
 import type { Random } from './random.ts'
 import type { ReservationService } from './reservation.ts'
 import { type Card, type PaymentIntent, shortId } from './stripe.ts'
@@ -33,8 +33,9 @@ export async function visit(world: World, visit: Visit): Promise<void> {
   if (id === undefined) return
   // From here on things are done side by side: two tabs, a phone, second thoughts.
   const lifeMs = visit.holdSeconds * 1_000
-  for (let n = 0; n < random.between(0, 3); n += 1)
-    world.start(convert(world, userId, id, n, random.between(0, lifeMs)))
+  const conversions = random.between(0, 3)
+  for (let n = 0; n < conversions; n += 1)
+    world.start(convert(world, userId, id, n, random.between(0, lifeMs * random.pick([0.3, 0.8, 1.1]))))
   if (random.chance(0.25)) world.start(release(world, userId, id, random.between(0, lifeMs * 1.2)))
   if (random.chance(0.3)) world.start(look(world, userId, id, random.between(0, lifeMs * 2)))
 }
@@ -56,8 +57,8 @@ async function pay(world: World, userId: string, id: string, intentId: string): 
   const intent = stripe.intents.get(intentId)
   if (!intent || random.chance(0.15)) return
   for (let tries = random.between(1, 2); tries > 0; tries -= 1) {
-    await clock.sleep(closeToTheEnd(world, intent) ?? hesitationMs(random))
-    const card = random.pick<Card>(['good', 'good', 'good', 'declined', '3ds', 'slow', 'slow'])
+    await clock.sleep(closeToTheEnd(world, intent, 0.2) ?? hesitationMs(random))
+    const card = random.pick<Card>(['good', 'good', 'declined', '3ds', 'slow', 'slow', 'slow'])
     if (!stripe.isPayable(intent)) {
       world.tell(`${userId} cannot pay ${intentId}: it is ${intent.status}`)
       continue
@@ -72,7 +73,7 @@ async function pay(world: World, userId: string, id: string, intentId: string): 
 
 async function bankDecides(world: World, intent: PaymentIntent): Promise<void> {
   const { random, clock, stripe } = world
-  await clock.sleep(closeToTheEnd(world, intent) ?? hesitationMs(random))
+  await clock.sleep(closeToTheEnd(world, intent, 0.8) ?? hesitationMs(random))
   // Whoever has to authenticate may never do so; the bank always decides.
   if (intent.status === 'requires_action' && random.chance(0.3)) return
   world.stimulus()
@@ -87,10 +88,11 @@ const hesitationMs = (random: Random) =>
  * Often the moment is one at which it matters who is first: at the end of the hold, or when the seats stop waiting for
  * Stripe, and a while after that, for then the seats are on their way back.
  */
-function closeToTheEnd({ random, clock, tables, settings }: World, intent: PaymentIntent): number | undefined {
+function closeToTheEnd(world: World, intent: PaymentIntent, mostlyLate: number): number | undefined {
+  const { random, clock, tables, settings } = world
   const reservation = tables.reservation.reservations.get(intent.reservationId)
-  if (!reservation || random.chance(0.5)) return undefined
-  const end = reservation.holdExpiresAt.getTime() + (random.chance(0.7) ? settings.closeDeadlineMs : 0)
+  if (!reservation || random.chance(0.4)) return undefined
+  const end = reservation.holdExpiresAt.getTime() + (random.chance(mostlyLate) ? settings.closeDeadlineMs : 0)
   return end + random.between(-1_500, random.pick([1_500, 30_000])) - clock.now()
 }
 
@@ -135,7 +137,8 @@ async function attempt<T>(
 
 function refusal(error: unknown): { error: string; again: boolean } {
   if (!(error instanceof Error)) return { error: String(error), again: false }
-  if (!(error instanceof DomainError)) return { error: `${error.name}: ${error.message}`, again: true }
+  if (error instanceof Unavailable) return { error: `unavailable: ${error.message}`, again: true }
+  if (!(error instanceof DomainError)) throw error
   return { error: error.code, again: error.code === 'IDEMPOTENCY_KEY_IN_USE' }
 }
 

@@ -72,8 +72,8 @@ export function createChecks(world: World): () => boolean {
 
   function checkRefunds(): void {
     const ours = new Set<string>()
-    for (const { intentId, cause } of stripe.refunds) {
-      if (cause === null) continue
+    for (const { intentId, cause, status } of stripe.refunds) {
+      if (cause === null || status === 'failed') continue
       if (ours.has(intentId)) broken(`${intentId} was refunded twice`)
       ours.add(intentId)
       const intent = stripe.intents.get(intentId)

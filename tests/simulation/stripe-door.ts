@@ -65,6 +65,12 @@ export function openStripe(world: World, process: Process): StripeDoor {
     return act(intent)
   }
 
+  /** Once: the next refund of the same intent is accepted. */
+  function bankRefuses(refund: StripeRefund): void {
+    const isFirst = stripe.refunds.filter(({ intentId }) => intentId === refund.intentId).length === 1
+    if (isFirst) world.clock.after(world.random.between(500, 60_000), () => stripe.failRefund(refund))
+  }
+
   const door = {
     retrieveIntent: (id: string) =>
       call(`retrieve ${id}`, () => {
@@ -112,7 +118,9 @@ export function openStripe(world: World, process: Process): StripeDoor {
           if (isRefusal(intent)) return intent
           if (intent.status !== 'succeeded') return { problem: problem('refused', 'charge_not_captured') }
           if (intent.refunded >= intent.amount) return { problem: problem('refused', 'charge_already_refunded') }
-          return shown(stripe.refund(intent, params.metadata.cause))
+          const refund = stripe.refund(intent, params.metadata.cause)
+          if (world.fails('refund')) bankRefuses(refund)
+          return shown(refund)
         }),
       ),
     listRefunds: (id: string) =>
@@ -143,8 +151,8 @@ function asItIs(result: unknown): Kept {
   return { result: isIntent(result) ? seen(result, false) : result }
 }
 
-const shown = ({ id, amount, createdAt, cause }: StripeRefund): SeenRefund => ({
-  ...{ id, createdAt, cause, amountMinor: amount, status: 'succeeded', reason: null },
+const shown = ({ id, amount, createdAt, cause, status }: StripeRefund): SeenRefund => ({
+  ...{ id, createdAt, cause, amountMinor: amount, status, reason: null },
 })
 
 const problem = (kind: Problem['kind'], code: string | null): Problem => ({ kind, code, param: null, message: kind })

@@ -35,6 +35,7 @@ export interface StripeRefund {
   readonly createdAt: Date
   /** What we wrote on ours; null on those of somebody else. */
   readonly cause: 'late' | 'duplicate' | 'mismatch' | null
+  status: 'succeeded' | 'failed'
 }
 
 export type Card = 'good' | 'declined' | '3ds' | 'slow'
@@ -113,12 +114,29 @@ export function createStripe(clock: Clock, emit: (event: StripeEvent) => void, t
     /** All that is left of it, or a part. */
     refund(intent: PaymentIntent, cause: StripeRefund['cause'], atMost = intent.amount): StripeRefund {
       const amount = Math.min(atMost, intent.amount - intent.refunded)
-      const refund = { id: next('re'), intentId: intent.id, amount, createdAt: new Date(), cause }
+      const refund: StripeRefund = {
+        id: next('re'),
+        intentId: intent.id,
+        amount,
+        createdAt: new Date(),
+        cause,
+        status: 'succeeded',
+      }
       intent.refunded += amount
       refunds.push(refund)
       tell(`stripe: ${intent.id} refunded ${amount} (${cause ?? 'by someone else'})`)
       emit({ id: next('evt'), type: 'charge.refunded', subject: { about: 'refunds', paymentIntentId: intent.id } })
       return refund
+    },
+
+    /** The guest's bank sends it back: the money is with us again. */
+    failRefund(refund: StripeRefund): void {
+      const intent = intents.get(refund.intentId)
+      if (!intent) return
+      refund.status = 'failed'
+      intent.refunded -= refund.amount
+      tell(`stripe: the refund of ${intent.id} failed`)
+      emit({ id: next('evt'), type: 'refund.failed', subject: { about: 'refunds', paymentIntentId: intent.id } })
     },
   }
 }

@@ -25,6 +25,8 @@ export const deadQueueOf = (service: ServiceName) => `holdfast.${service}.dead`
 
 /** Deliveries of one message before it is declared dead, by a quorum queue or else by us: one that kills its consumer each time. */
 export const deliveryLimit = 20
+/** As good as none; a plain number, which every version takes. */
+const deadQueueDeliveryLimit = 1_000_000
 /** No caller waits longer than this for an answer. */
 const requestTtlMs = 5_000
 const requestQueueLimit = 20_000
@@ -49,7 +51,10 @@ export function systemTopology(): Topology {
       { name: unroutedExchange, arguments: { 'x-max-length': unroutedQueueLimit } },
       ...services.flatMap((service) => [
         // The last stop: nothing may fall out of it, however often a database that cannot write gives it back.
-        { name: deadQueueOf(service), arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': -1 } },
+        {
+          name: deadQueueOf(service),
+          arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': deadQueueDeliveryLimit },
+        },
         { name: queueOf(service), arguments: workQueue(service) },
         {
           name: requestQueueOf(service),

@@ -5,6 +5,7 @@ import { type Database, statement } from '@holdfast/db/database'
 import type { Migrations } from '@holdfast/db/migrate'
 import type { Logger } from '@holdfast/runtime/logger'
 import { type Loop, startLoop } from '@holdfast/runtime/loop'
+import { reached } from '@holdfast/runtime/moments'
 import { type Broker, type Consumer, type Delivery, openBroker } from './broker.ts'
 import { takeDueMessages } from './failures.ts'
 import type { Answerer, Handler, Task } from './handler.ts'
@@ -95,6 +96,7 @@ export function openMessaging(options: {
     async function deliver(delivery: Delivery): Promise<void> {
       try {
         await work(delivery)
+        reached('before-ack')
         delivery.ack()
       } catch (error) {
         // Neither handled nor recorded: the database is away. Give back, and hear nothing until it answers.
@@ -127,7 +129,9 @@ export function openMessaging(options: {
     transact: (work) => transact(work),
     prepare: (message) => outboxRow(message, service),
     tell: async (rows, write) => {
+      reached('before-commit')
       const result = await write(outboxColumns(rows))
+      reached('after-commit')
       relay.push(rows)
       return result
     },

@@ -4,6 +4,7 @@ import { type Database, type Queries, statement } from '@holdfast/db/database'
 import type { Logger } from '@holdfast/runtime/logger'
 import { startLoop } from '@holdfast/runtime/loop'
 import { metrics } from '@holdfast/runtime/metrics'
+import { reached } from '@holdfast/runtime/moments'
 import type { Broker } from './broker.ts'
 import { wrap } from './envelope.ts'
 import { exchangeOf } from './topology.ts'
@@ -90,6 +91,7 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
     unconfirmed += rows.length
     try {
       await broker.publish(outgoing(rows))
+      reached('after-publish')
       metrics.published.inc(rows.length)
       confirmed.push(...rows.map(({ id }) => id))
       void deleteConfirmed()

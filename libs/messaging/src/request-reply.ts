@@ -6,6 +6,7 @@ import { definitionOf } from '@holdfast/contracts/messages/all'
 import { inContext } from '@holdfast/runtime/context'
 import type { Logger } from '@holdfast/runtime/logger'
 import { metrics } from '@holdfast/runtime/metrics'
+import { reached } from '@holdfast/runtime/moments'
 import { z } from 'zod'
 import type { Broker, Consumer, Delivery } from './broker.ts'
 import { createBundler } from './bundle.ts'
@@ -115,6 +116,7 @@ export function startAnswering(
   async function respond(delivery: Delivery): Promise<void> {
     const answerEach = questionsIn(delivery, logger).map(async ({ id, envelope }) => {
       const reply = await answerOne(envelope, byType, logger)
+      reached('before-reply')
       if (delivery.replyTo) replySoon(delivery.replyTo, { id, reply })
     })
     await Promise.all(answerEach)

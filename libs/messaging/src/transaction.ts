@@ -1,5 +1,6 @@
 import type { Message, ServiceName } from '@holdfast/contracts/message'
 import type { Database, Queries } from '@holdfast/db/database'
+import { reached } from '@holdfast/runtime/moments'
 import { type OutboxRow, outboxRow, type Relay, writeOutbox } from './outbox.ts'
 
 /** A database transaction that can speak: what it says is told if, and only if, it commits. */
@@ -22,8 +23,10 @@ export function transactor(source: ServiceName, database: Database, relay: Relay
       }
       const result = await work(tx)
       await finish(queries, rows)
+      reached('before-commit')
       return { result, said: rows }
     })
+    reached('after-commit')
     relay.push(said)
     return result
   }

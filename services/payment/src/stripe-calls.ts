@@ -3,6 +3,7 @@ import { type Database, type Queries, statement } from '@holdfast/db/database'
 import type { Messaging } from '@holdfast/messaging/messaging'
 import type { Transaction } from '@holdfast/messaging/transaction'
 import type { Logger } from '@holdfast/runtime/logger'
+import { reached } from '@holdfast/runtime/moments'
 import { type Problem, StripeProblem } from './stripe-problem.ts'
 import { confirmKey, keyOf, type OperationName, Work, type WorkOf } from './work.ts'
 
@@ -154,7 +155,9 @@ export function createStripeCalls(parts: {
     // Its name and its work belong together, which the type of a table cannot say.
     const operation = parts.operations[call.work.operation] as Operation<Work, unknown>
     try {
+      reached('before-stripe-call')
       const result = await operation.call(call.work, stripeKeyOf(call))
+      reached('after-stripe-call')
       await transact(async (tx) => {
         await operation.done(tx, call.work, result)
         await tx.run(finish, [call.key, call.generation, 'done', null])

@@ -1,0 +1,96 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+
+/** A wire between two programs, in the hands of a test: it can be cut, be slow, or swallow what is sent over it. */
+export interface TcpProxy {
+  readonly port: number
+  /** Connections that are open now. */
+  open(): number
+  /** Resets every open connection; how many there were. New ones are let through. */
+  cut(): number
+  /** Everything arrives this much later, in both directions. 0 ends it. */
+  delay(ms: number): void
+  /** Bytes vanish in both directions and nobody is told: what a dead router or a pulled plug looks like. */
+  blackHole(): void
+  /** New connections are reset at once, open ones too: nobody is there. */
+  refuse(): void
+  /** As a wire should be. After a black hole open connections are reset: they have lost bytes and can't be whole again. */
+  heal(): void
+  close(): Promise<void>
+}
+
+export async function openTcpProxy(target: { host?: string; port: number }, port = 0): Promise<TcpProxy> {
+  const wires = new Set<Wire>()
+  let mode: 'through' | 'black-hole' | 'refuse' = 'through'
+  let delayMs = 0
+
+  const server = createServer({ noDelay: true }, (near) => {
+    if (mode === 'refuse') {
+      near.resetAndDestroy()
+      return
+    }
+    const far = connect({ host: target.host ?? '127.0.0.1', port: target.port, noDelay: true })
+    const wire: Wire = { near, far }
+    wires.add(wire)
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.on('data', (bytes) => {
+        if (mode === 'black-hole') return
+        if (delayMs === 0) to.write(bytes)
+        else setTimeout(() => to.write(bytes), delayMs)
+      })
+      from.on('end', () => to.end())
+      // Either end's death is the other's; a proxy has nobody else to tell.
+      from.on('error', () => reset(wire))
+      from.on('close', () => {
+        wires.delete(wire)
+        if (mode !== 'black-hole') to.destroy()
+      })
+    }
+  })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+
+  const cut = () => {
+    const open = [...wires]
+    for (const wire of open) reset(wire)
+    return open.length
+  }
+  return {
+    port: (server.address() as AddressInfo).port,
+    open: () => wires.size,
+    cut,
+    delay: (ms) => {
+      delayMs = ms
+    },
+    blackHole: () => {
+      mode = 'black-hole'
+    },
+    refuse: () => {
+      mode = 'refuse'
+      cut()
+    },
+    heal: () => {
+      if (mode === 'black-hole') cut()
+      mode = 'through'
+      delayMs = 0
+    },
+    close: async () => {
+      cut()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+interface Wire {
+  readonly near: Socket
+  readonly far: Socket
+}
+
+function reset({ near, far }: Wire): void {
+  near.resetAndDestroy()
+  far.resetAndDestroy()
+}

@@ -5,6 +5,7 @@ import { eventually } from '@holdfast/testing/facts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Answer, CallOptions } from './support/api.ts'
 import {
+  aConfirmedReservation,
   aHold,
   anOffer,
   aPendingReservation,
@@ -22,7 +23,10 @@ import { cards } from './support/stripe-js.ts'
 let stack: TestStack
 let guest: string
 beforeAll(async () => {
-  stack = await startTestStack({ reservation: { WATCHDOG_SECONDS: '2' } })
+  stack = await startTestStack({
+    reservation: { WATCHDOG_SECONDS: '2' },
+    payment: { MONEY_AUDIT_GRACE_SECONDS: '1' },
+  })
 }, 120_000)
 afterAll(() => stack?.stop(), 60_000)
 beforeEach(() => {
@@ -218,16 +222,54 @@ test('a wiped broker: what was under way goes on by itself', async () => {
   const { id } = await aHold(stack, guest, offer)
   const paidOffer = await anOffer(stack)
   const pending = await aPendingReservation(stack, guest, paidOffer)
-  const queues = ['reservation', 'inventory', 'payment', 'timeout', 'timeout.due'].map((name) => `holdfast.${name}`)
-  const { rabbitmqManagementUrl } = stack.running.stack
-  const { origin, username, password } = new URL(rabbitmqManagementUrl)
-  const authorization = `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`
-  const vhost = encodeURIComponent(new URL(stack.running.stack.rabbitmqUrl).pathname.slice(1) || '/')
-  for (const queue of queues)
-    await fetch(`${origin}/api/queues/${vhost}/${queue}`, { method: 'DELETE', headers: { authorization } })
+  await deleteQueues('reservation', 'inventory', 'payment', 'timeout', 'timeout.due')
   await stack.stripeJs.confirmCardPayment(pending.clientSecret, cards.success)
   await untilStatus(stack, guest, pending.id, 'confirmed', 30_000)
   await untilSeats(stack, paidOffer.timeSlotId, { held: 0, booked: 2 })
   await untilStatus(stack, guest, id, 'expired')
   await untilSeats(stack, offer.timeSlotId, { held: 0, booked: 0 })
 }, 60_000)
+
+test('money that a wiped broker told nobody of is heard of all the same, though nobody asks', async () => {
+  const { id, paymentIntentId } = await aConfirmedReservation(stack, guest)
+  await eventually('reservation was asked about the payment', async () => {
+    const [row] = await stack.rows<{ heard: boolean }>(
+      'payment',
+      'select audit_at is null as heard from payment where reservation_id = $1',
+      [id],
+    )
+    return row?.heard
+  })
+  // The refund is made while reservation cannot hear of it, and the queue that has the message is lost.
+  await takeDown('reservation')
+  await stack.emulator.stripe.refunds.create({ payment_intent: paymentIntentId, amount: 1_000 })
+  await eventually('payment knows of it, and has said so', async () => {
+    const [row] = await stack.rows<{ known: boolean; said: boolean }>(
+      'payment',
+      `select exists (select from refund where payment_intent_id = $1) as known, not exists (select from outbox) as said`,
+      [paymentIntentId],
+    )
+    return row?.known && row.said
+  })
+  await deleteQueues('reservation')
+  await bringUp('reservation')
+  const heard = () => stack.rows<{ status: string }>('reservation', refundsSql, [id])
+  expect(await eventually('reservation knows', async () => (await heard())[0], 30_000)).toEqual({
+    status: 'partially_refunded',
+    amount: 1_000,
+  })
+}, 90_000)
+
+const refundsSql = `
+  select payment_status as status, (refunds -> 0 ->> 'amount')::int as amount
+  from reservation where id = $1 and jsonb_array_length(refunds) = 1`
+
+async function deleteQueues(...names: string[]): Promise<void> {
+  const { rabbitmqManagementUrl, rabbitmqUrl } = stack.running.stack
+  const { origin, username, password } = new URL(rabbitmqManagementUrl)
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const authorization = `Basic ${Buffer.from(credentials).toString('base64')}`
+  const vhost = encodeURIComponent(new URL(rabbitmqUrl).pathname.slice(1) || '/')
+  for (const name of names)
+    await fetch(`${origin}/api/queues/${vhost}/holdfast.${name}`, { method: 'DELETE', headers: { authorization } })
+}

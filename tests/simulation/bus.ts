@@ -18,8 +18,6 @@ export interface Bus {
   connect(service: ServiceName, consumer: Consumer): void
   /** The broker loses all it has. */
   wipe(): void
-  /** Whether a message of this type was among those that a wiped broker has taken with it. */
-  hasLost(type: string): boolean
 }
 
 export interface Consumer {
@@ -45,7 +43,6 @@ export function createBus(world: World): Bus {
   const consumers = new Map<ServiceName, Consumer[]>()
   /** What the broker has: on its way, or delivered and not acknowledged. */
   const kept = new Set<Delivery>()
-  const lost = new Set<string>()
 
   const delayMs = () => (random.chance(faults.reorder) ? random.between(1, 3_000) : random.between(1, 20))
 
@@ -91,7 +88,6 @@ export function createBus(world: World): Bus {
   function accept(to: ServiceName, type: string, content: Buffer): void {
     if (world.fails('drop')) {
       world.tell(`the broker loses ${type} on its way to ${to}`)
-      lost.add(type)
       return
     }
     enqueue(to, type, content, delayMs())
@@ -132,9 +128,7 @@ export function createBus(world: World): Bus {
     },
     wipe: () => {
       world.tell(`the broker is wiped, and with it ${[...kept].map(({ type }) => type).join(', ') || 'nothing'}`)
-      for (const { type } of kept) lost.add(type)
       kept.clear()
     },
-    hasLost: (type) => lost.has(type),
   }
 }

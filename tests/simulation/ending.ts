@@ -1,4 +1,4 @@
-import type { Reservation } from '../../services/reservation/src/reservation.ts'
+import { type Reservation, refundsMade } from '../../services/reservation/src/reservation.ts'
 import { BrokenPromise } from './promises.ts'
 import { type PaymentIntent, shortId } from './stripe.ts'
 import type { World } from './world.ts'
@@ -35,13 +35,12 @@ function* seatsLeft({ tables }: World): Iterable<string> {
 }
 
 /** Every payment has its seats, or went back; and who was told so was told the truth. */
-function* moneyLeft(world: World): Iterable<string> {
-  const { tables, stripe } = world
+function* moneyLeft({ tables, stripe }: World): Iterable<string> {
   const { reservations } = tables.reservation
   for (const intent of stripe.intents.values()) {
     const reservation = reservations.get(intent.reservationId)
     if (!reservation) yield `${intent.id} belongs to no reservation`
-    if (intent.status === 'succeeded') yield* moneyOf(world, intent, reservation)
+    if (intent.status === 'succeeded') yield* moneyOf(intent, reservation)
     else if (intent.status !== 'canceled' && !intent.isOrphan && reservation?.status !== 'confirmed')
       yield `${intent.id} of the ${reservation?.status} ${shortId(intent.reservationId)} can still be paid`
   }
@@ -51,29 +50,11 @@ function* moneyLeft(world: World): Iterable<string> {
   }
 }
 
-/**
- * Known gaps. What a wiped broker has taken is said again only if its reservation waits for it: it does not wait for the
- * capture of a second intent, nor for a refund that somebody else has made (payment-status heals both when it is asked).
- * And a reservation does not hear that a refund has failed: it counts that one and the one that was made instead.
- */
-function gapsOf({ stripe, bus }: World, { id, isOrphan }: PaymentIntent) {
-  const refunds = stripe.refunds.filter(({ intentId }) => intentId === id)
-  const byOthers = refunds.some(({ cause }) => cause === null)
-  return {
-    captureUnheard: isOrphan && bus.hasLost('payment.captured.v1'),
-    refundUnheard:
-      (byOthers && bus.hasLost('payment.refunded.v1')) || refunds.some(({ status }) => status === 'failed'),
-  }
-}
-
-function* moneyOf(world: World, intent: PaymentIntent, reservation: Reservation | undefined): Iterable<string> {
+function* moneyOf(intent: PaymentIntent, reservation: Reservation | undefined): Iterable<string> {
   const { id, amount, refunded } = intent
-  const gaps = gapsOf(world, intent)
-  if (gaps.captureUnheard) return
   const paysSeats = reservation?.status === 'confirmed' && reservation.paymentIntentId === id
   if (!paysSeats && refunded !== amount) yield `${id} was paid for nothing: ${refunded} of ${amount} refunded`
-  if (gaps.refundUnheard) return
-  const told = reservation?.refunds.filter(({ paymentIntentId }) => paymentIntentId === id) ?? []
+  const told = refundsMade(reservation?.refunds ?? []).filter(({ paymentIntentId }) => paymentIntentId === id)
   const toldMinor = told.reduce((sum, refund) => sum + refund.amount, 0)
   if (toldMinor !== refunded) yield `of ${id} ${refunded} went back, its reservation says ${toldMinor}`
   if (reservation?.paymentIntentId !== id) return
@@ -91,4 +72,6 @@ function* workLeft({ tables, servers }: World): Iterable<string> {
   for (const { id, state } of tables.payment.events.all()) if (state === 'parked') yield `the event ${id} is parked`
   for (const { reservationId, state } of tables.payment.payments.all())
     if (state === 'closing') yield `the payment of ${shortId(reservationId)} is being closed for ever`
+  for (const { reservationId, auditAt } of tables.payment.payments.all())
+    if (auditAt !== null) yield `nobody has heard of the money of ${shortId(reservationId)}`
 }

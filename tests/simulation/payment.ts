@@ -1,41 +1,29 @@
 import { Unavailable } from '../../libs/contracts/src/errors.ts'
+import { auditMoney } from '../../services/payment/src/audit.ts'
 import { closePayment, createCloser } from '../../services/payment/src/close-payment.ts'
 import { createCustomers, customerOperations } from '../../services/payment/src/customers.ts'
-import { insertEvent, knowsEvent, type Subject } from '../../services/payment/src/event-store.ts'
 import { intentOperations } from '../../services/payment/src/intent-calls.ts'
 import { createLanes } from '../../services/payment/src/lanes.ts'
 import { openPayment } from '../../services/payment/src/open-payment.ts'
 import { pollPayment } from '../../services/payment/src/poll.ts'
 import { readPayment } from '../../services/payment/src/read-payment.ts'
-import { recordIntent } from '../../services/payment/src/record-intent.ts'
 import { refundOperations, refundPayment } from '../../services/payment/src/refund.ts'
 import { settlePayment } from '../../services/payment/src/settle-payment.ts'
-import {
-  lockPayment,
-  lockPaymentOfIntent,
-  takePaymentsToClose,
-  tryClosingNow,
-} from '../../services/payment/src/store.ts'
-import {
-  asCall,
-  type Call,
-  createStripeCalls,
-  type Operations,
-  type Tx,
-} from '../../services/payment/src/stripe-calls.ts'
-import { takeParkedEvent } from '../../services/payment/src/webhook.ts'
+import { takePaymentsToClose } from '../../services/payment/src/store.ts'
+import { asCall, type Call, createStripeCalls, type Operations } from '../../services/payment/src/stripe-calls.ts'
+import { takeEvent, takeParkedEvent } from '../../services/payment/src/take-event.ts'
 import { named, openDatabase, type Server } from './database.ts'
 import { openMessaging } from './messaging.ts'
 import type { Process } from './process.ts'
 import type { StripeEvent } from './stripe.ts'
 import { openStripe } from './stripe-door.ts'
 import type { PaymentTables } from './tables-payment.ts'
-import type { World } from './world.ts'
+import { graceMs, type World } from './world.ts'
 
 /**
  * One instance of the payment service. Real: its decisions, the ledger of calls, opening, closing, refunding, polling, and
- * recording what was seen. Mirrored: the reconciler's loops (reconcile.ts) and `takeEvent` (webhook.ts, which is served by
- * fastify). Cards are not saved here.
+ * recording what was seen, taking events, asking whether money was heard of. Mirrored: the reconciler's loops (reconcile.ts).
+ * Cards are not saved here.
  */
 export function startPayment(world: World, process: Process, server: Server, tables: PaymentTables) {
   const { logger } = world
@@ -92,38 +80,14 @@ export function startPayment(world: World, process: Process, server: Server, tab
     () => takeParkedEvent(calls),
   )
 
-  return { takeEvent: (event: StripeEvent) => calls.transact((tx) => takeEvent(tx, event)) }
-}
+  world.loop(
+    process,
+    1_000,
+    tables.payments.firstDue((row) => row.auditAt && row.auditAt + graceMs),
+    () => auditMoney({ database, messaging, logger }, graceMs / 1_000),
+  )
 
-/** webhook.ts, from there on where the signature was checked and the body was read. */
-async function takeEvent(tx: Tx, event: StripeEvent): Promise<void> {
-  if (await knowsEvent(tx, event.id)) return
-  const { subject } = event
-  const state = subject ? await apply(tx, event.id, subject) : 'ignored'
-  await insertEvent(tx, event, state, subject)
-}
-
-async function apply(tx: Tx, eventId: string, subject: Subject): Promise<'done' | 'parked'> {
-  if (subject.about === 'intent') return applyIntent(tx, subject)
-  const { paymentIntentId } = subject
-  const payment = await lockPaymentOfIntent(tx, paymentIntentId)
-  if (!payment) return 'parked'
-  const { reservationId } = payment
-  await tx.order({ operation: 'refunds.list', reservationId, paymentIntentId, because: eventId })
-  return 'done'
-}
-
-async function applyIntent(tx: Tx, { intent, createdAt }: Subject & { about: 'intent' }): Promise<'done' | 'parked'> {
-  const known = await lockPaymentOfIntent(tx, intent.id)
-  if (known) {
-    const { means } = await recordIntent(tx, known, intent, { eventAt: new Date(createdAt) })
-    if (means !== 'nothing') await tryClosingNow(tx, known)
-    return 'done'
-  }
-  const payment = intent.reservationId === null ? undefined : await lockPayment(tx, intent.reservationId)
-  if (!payment) return 'parked'
-  if (intent.status === 'succeeded') await recordIntent(tx, payment, intent, { eventAt: new Date(createdAt) })
-  return 'done'
+  return { takeEvent: (event: StripeEvent) => calls.transact((tx) => takeEvent(tx, event, event.subject)) }
 }
 
 export type PaymentService = ReturnType<typeof startPayment>

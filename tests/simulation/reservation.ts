@@ -1,14 +1,6 @@
 import { createHash } from 'node:crypto'
 import { DomainError } from '../../libs/contracts/src/errors.ts'
-import * as inventory from '../../libs/contracts/src/messages/inventory.ts'
-import {
-  PaymentCaptured,
-  PaymentClosed,
-  PaymentProgressed,
-  PaymentRefunded,
-  SettlePayment,
-} from '../../libs/contracts/src/messages/payment.ts'
-import { HoldDue } from '../../libs/contracts/src/messages/reservation.ts'
+import { SettlePayment } from '../../libs/contracts/src/messages/payment.ts'
 import type { Database } from '../../libs/db/src/database.ts'
 import {
   answerOf,
@@ -18,18 +10,18 @@ import {
   storeAnswer,
   storedAnswer,
 } from '../../libs/http/src/idempotency.ts'
-import { on } from '../../libs/messaging/src/handler.ts'
-import type { Transaction } from '../../libs/messaging/src/transaction.ts'
 import { derivedId } from '../../libs/runtime/src/derived-id.ts'
-import { answerAudit } from '../../services/reservation/src/audit.ts'
-import * as saga from '../../services/reservation/src/booking-saga.ts'
+import { answerAudit, answerMoneyAudit } from '../../services/reservation/src/audit.ts'
+import { whenPaymentCaptured, whenReleased } from '../../services/reservation/src/booking-saga.ts'
 import { convertHold } from '../../services/reservation/src/convert-hold.ts'
 import { createHold } from '../../services/reservation/src/create-hold.ts'
+import { handlers } from '../../services/reservation/src/handlers.ts'
 import { paymentStatus } from '../../services/reservation/src/payment-status.ts'
 import { newReference } from '../../services/reservation/src/reference.ts'
-import { isOver, type Reservation } from '../../services/reservation/src/reservation.ts'
+import { isOver } from '../../services/reservation/src/reservation.ts'
 import { advance, findReservation, lockReservation, write } from '../../services/reservation/src/store.ts'
-import { pollDue, type WakeSettings } from '../../services/reservation/src/wake.ts'
+import { wake } from '../../services/reservation/src/sweep.ts'
+import type { WakeSettings } from '../../services/reservation/src/wake.ts'
 import { named, openDatabase, type Server } from './database.ts'
 import { openMessaging } from './messaging.ts'
 import type { Process } from './process.ts'
@@ -37,8 +29,9 @@ import type { ReservationTables } from './tables-reservation.ts'
 import type { World } from './world.ts'
 
 /**
- * One instance of the reservation service. Real: the saga, wake.ts, store.ts, and the use cases hold, convert and payment-status. Mirrored, because they sleep or need fastify: the handlers' list (service.ts), the sweep (sweep.ts),
- * release-hold.ts and confirm-reservation.ts without their waiting, and `runOnce` (libs/http/server.ts).
+ * One instance of the reservation service. Real: the saga, its handlers, wake.ts, store.ts, what the sweep does with a row,
+ * the audits, and the use cases hold, convert and payment-status. Mirrored, because they sleep or need fastify: release-hold.ts
+ * and confirm-reservation.ts without their waiting, and `runOnce` (libs/http/server.ts).
  */
 export function startReservation(
   world: World,
@@ -50,40 +43,10 @@ export function startReservation(
   const database = openDatabase(world, process, server)
   const messaging = openMessaging(world, process, 'reservation', database, tables.messaging)
   const parts = { database, messaging, logger: world.logger }
-  const step = (tx: Transaction, id: string, decide: (reservation: Reservation, now: Date) => saga.Step) =>
-    advance(tx, id, settings, decide)
 
   messaging.listen({
-    answers: [answerAudit({ database })],
-    handlers: [
-      on(HoldDue, async (due, tx) => {
-        await step(tx, due.reservationId, (r, now) => saga.whenDue(r, now, settings.closeDeadlineMs))
-      }),
-      on(PaymentCaptured, async (capture, tx) => {
-        await step(tx, capture.reservationId, (r) => saga.whenPaymentCaptured(r, capture, newReference()))
-      }),
-      on(PaymentProgressed, async (progress, tx) => {
-        await step(tx, progress.reservationId, (r) => saga.whenPaymentProgressed(r, progress))
-      }),
-      on(PaymentClosed, async (closed, tx) => {
-        await step(tx, closed.reservationId, saga.whenPaymentClosed)
-      }),
-      on(PaymentRefunded, async (refunded, tx) => {
-        await step(tx, refunded.reservationId, (r) => saga.whenPaymentRefunded(r, refunded))
-      }),
-      on(inventory.SeatsConfirmed, async (seats, tx) => {
-        await step(tx, seats.reservationId, saga.whenSeatsConfirmed)
-      }),
-      on(inventory.SeatsReleased, async (seats, tx) => {
-        if (await lockReservation(tx, seats.reservationId)) await step(tx, seats.reservationId, saga.whenSeatsReleased)
-      }),
-      on(inventory.SeatsReacquired, async (seats, tx) => {
-        await step(tx, seats.reservationId, (r) => saga.whenSeatsReacquired(r, newReference()))
-      }),
-      on(inventory.SeatsRefused, async (seats, tx) => {
-        await step(tx, seats.reservationId, saga.whenSeatsRefused)
-      }),
-    ],
+    answers: [answerAudit({ database }), answerMoneyAudit(parts, settings)],
+    handlers: handlers(settings),
   })
   world.loop(
     process,
@@ -91,7 +54,7 @@ export function startReservation(
     tables.reservations.firstDue((row) => row.wakeAt),
     async () => {
       const rows = await database.many<{ id: string }>(named('sweep.claim'))
-      await Promise.allSettled(rows.map(({ id }) => messaging.transact((tx) => wake(tx, id, settings))))
+      await Promise.allSettled(rows.map(({ id }) => wake(messaging, id, settings)))
       return false
     },
   )
@@ -124,7 +87,7 @@ export function startReservation(
         if (before?.userId !== userId) throw new DomainError('RESERVATION_NOT_FOUND')
         if (before.status !== 'held' && before.status !== 'pending') return before.status
         if (before.payment !== 'closing' && isOver(before, before.now)) throw new DomainError('HOLD_EXPIRED')
-        const released = saga.whenReleased(before, before.now)
+        const released = whenReleased(before, before.now)
         if (released.reservation !== before) await write(tx, before, released, settings)
         return released.reservation.status
       }),
@@ -138,28 +101,11 @@ export function startReservation(
       if (settled.outcome !== 'captured') return settled.outcome
       const { capture } = settled
       const paid = await messaging.transact((tx) =>
-        step(tx, reservationId, (before) => saga.whenPaymentCaptured(before, capture, newReference())),
+        advance(tx, reservationId, settings, (before) => whenPaymentCaptured(before, capture, newReference())),
       )
       return paid.status
     },
   }
-}
-
-/** sweep.ts: looks at one reservation as it is now, and does whatever its time has come for. */
-async function wake(tx: Transaction, id: string, settings: WakeSettings): Promise<void> {
-  const before = await lockReservation(tx, id)
-  if (!before) return
-  const due = saga.whenDue(before, before.now, settings.closeDeadlineMs)
-  if (due.reservation !== before) return write(tx, before, due, settings)
-  const poll = pollDue(before, before.now, settings)
-  if (poll) {
-    tx.say(poll)
-    return write(tx, before, { reservation: { ...before, pollRound: before.pollRound + 1 } }, settings)
-  }
-  const unanswered = saga.outstanding(before)
-  tx.say(...unanswered)
-  const repeats = unanswered.length > 0 ? before.repeats + 1 : before.repeats
-  return write(tx, before, { reservation: { ...before, repeats } }, settings)
 }
 
 export type ReservationService = ReturnType<typeof startReservation>

@@ -11,6 +11,8 @@ import { createMessagingTables } from './tables-messaging.ts'
 interface PaymentRow extends Payment {
   readonly closeAt: number | null
   readonly closeTries: number
+  readonly auditAt: number | null
+  readonly audits: number
 }
 
 interface IntentRow extends Intent {
@@ -76,6 +78,8 @@ export function createPaymentTables(store: Store, clock: Clock) {
         revision: 0,
         closeAt: null,
         closeTries: 0,
+        auditAt: null,
+        audits: 0,
       })
       return [{ id }]
     },
@@ -116,6 +120,24 @@ export function createPaymentTables(store: Store, clock: Clock) {
       const tried = payments.where((row) => row.id === id && row.state === 'closing' && row.closeTries > 0)
       return touched(tried, { closeAt: clock.now(), closeTries: 0 })
     },
+    'payment.money-news': ([id]) => {
+      payments.change(id, { auditAt: clock.now(), audits: 0 })
+      return [{ id }]
+    },
+    'payment-audit.take-due': ([graceSeconds]) => {
+      const due = payments.where(({ auditAt }) => auditAt !== null && auditAt <= clock.now() - graceSeconds * 1_000)
+      return due.map(({ id, reservationId, audits }) => {
+        const waitSeconds = Math.min(3_600, 10 * 2 ** Math.min(audits, 10))
+        const auditAt = clock.now() + (waitSeconds - graceSeconds) * 1_000
+        payments.change(id, { auditAt, audits: audits + 1 })
+        return { id, reservationId, auditAt: new Date(auditAt) }
+      })
+    },
+    'payment-audit.finish': ([ids, times]) =>
+      (ids as string[]).flatMap((id, n) => {
+        const heard = payments.where((row) => row.id === id && row.auditAt === (times[n] as Date).getTime())
+        return touched(heard, { auditAt: null, audits: 0 })
+      }),
     'payment.find-attempt': ([id, attempt]) => {
       const row = attempts.get(`${id}:${attempt}`)
       return row ? [row] : []

@@ -72,6 +72,7 @@ export function createReservationTables(store: Store, clock: Clock) {
     ...messaging.statements,
     'reservation.lock': ([id]) => seen(reservations.get(id)),
     'reservation.find': ([id, userId]) => seen(reservations.get(id)).filter((row) => row.userId === userId),
+    'reservation.find-all': ([ids]) => (ids as string[]).flatMap((id) => seen(reservations.get(id))),
     'reservation.save': save,
     'sweep.claim': () => {
       const now = clock.now()

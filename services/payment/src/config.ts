@@ -16,6 +16,8 @@ export const settings = z
     STRIPE_WEBHOOK_TOLERANCE_SECONDS: seconds(300),
     /** How often calls whose outcome is not known, payments being closed and parked events are looked at. */
     RECONCILE_SECONDS: seconds(1),
+    /** How long after news of money reservation is asked whether it has heard of it. */
+    MONEY_AUDIT_GRACE_SECONDS: seconds(60),
   })
   .superRefine(refuseInProduction('STRIPE_API_URL', 'COGNITO_JWKS_ORIGIN'))
 export type Settings = z.infer<typeof settings>

@@ -12,13 +12,15 @@ import {
   PaymentClosed,
   PaymentProgressed,
   PaymentRefunded,
+  PaymentRefundFailed,
   PollPayment,
   ReadPayment,
   RefundPayment,
   SettlePayment,
 } from '@holdfast/contracts/messages/payment'
+import { AuditMoney, type MoneyFacts } from '@holdfast/contracts/messages/reservation'
 import { type Database, openDatabase } from '@holdfast/db/database'
-import { on } from '@holdfast/messaging/handler'
+import { answer, on } from '@holdfast/messaging/handler'
 import { messagingMigrations, openMessaging } from '@holdfast/messaging/messaging'
 import { loadConfig } from '@holdfast/runtime/config'
 import { createLogger } from '@holdfast/runtime/logger'
@@ -129,9 +131,17 @@ async function openReservationSide(databaseUrl: string, brokerUrl: string) {
     database,
     logger,
   })
-  const events = [PaymentCaptured, PaymentProgressed, PaymentClosed, PaymentRefunded]
+  const events = [PaymentCaptured, PaymentProgressed, PaymentClosed, PaymentRefunded, PaymentRefundFailed]
+  const audited: MoneyFacts[] = []
+  const deaf = new Set<string>()
   messaging.listen({
     handlers: events.map((definition) => on(definition, async (body) => void heard.push({ definition, body }))),
+    answers: [
+      answer(AuditMoney, async ({ facts }) => {
+        audited.push(...facts)
+        return { heard: facts.map(({ reservationId }) => reservationId).filter((id) => !deaf.has(id)) }
+      }),
+    ],
   })
   await eventually('the broker is there', async () => messaging.connected())
   const tell = (...messages: Message[]) => messaging.transact(async (tx) => tx.say(...messages))
@@ -146,6 +156,10 @@ async function openReservationSide(databaseUrl: string, brokerUrl: string) {
         const found = heardOf(definition, reservationId)
         return found.length >= count && found.map(({ body }) => body)
       }),
+    /** What payment has asked about this reservation's money, each time. */
+    auditsOf: (reservationId: string) => audited.filter((facts) => facts.reservationId === reservationId),
+    /** This reservation says that it has not heard, until it is taken out again. */
+    deaf,
     tell,
     forgetHeard: async () => {
       heard.length = 0

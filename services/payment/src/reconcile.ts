@@ -9,7 +9,7 @@ import { cleanEvents, parkedEvents } from './event-store.ts'
 import type { Lanes } from './lanes.ts'
 import { takePaymentsToClose } from './store.ts'
 import { asCall, type Call, type StripeCalls } from './stripe-calls.ts'
-import { takeParkedEvent } from './webhook.ts'
+import { takeParkedEvent } from './take-event.ts'
 
 /** Whatever a crash, a lost answer or an absence of Stripe left undone is taken up here, by any instance. */
 

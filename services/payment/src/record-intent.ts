@@ -17,6 +17,7 @@ import {
   lockPayment,
   lockPaymentOfIntent,
   nextRevision,
+  noteMoney,
   saveIntent,
 } from './store.ts'
 import type { StripeCalls, Tx } from './stripe-calls.ts'
@@ -53,6 +54,7 @@ export async function recordIntent(
       break
     case 'captured':
       await saveIntent(tx, payment, { ...facts, capturedAt: new Date() })
+      await noteMoney(tx, payment)
       await tellCapture(tx, payment, seen.id)
       await orderWhatFollows(tx, payment, seen)
       break

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { PaymentCaptured, PaymentRefunded } from '@holdfast/contracts/messages/payment'
+import { PaymentCaptured, PaymentRefunded, PaymentRefundFailed } from '@holdfast/contracts/messages/payment'
 import { statement } from '@holdfast/db/database'
 import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
@@ -84,6 +84,7 @@ test('a refund of ours that fails days later is made anew, once for all the even
   for (const type of ['refund.updated', 'refund.failed']) await takeRefundEvent(type, paymentIntentId)
   await eventually('it is on record', async () => (await stack.read(reservationId))?.amountRefunded === 0)
   expect(await stack.read(reservationId)).toMatchObject({ refunds: [], returned: [] })
+  expect(await stack.hears(PaymentRefundFailed, reservationId)).toEqual([{ ...first, amountRefundedMinor: 0 }])
 
   await whilePasses('late', paymentIntentId, 1)
   const [, second] = await stack.hears(PaymentRefunded, reservationId, 2)

@@ -1,12 +1,17 @@
 import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
 import { send } from '@holdfast/contracts/message'
-import { PaymentRefunded, RefundPayment, type Returned } from '@holdfast/contracts/messages/payment'
+import {
+  PaymentRefunded,
+  PaymentRefundFailed,
+  RefundPayment,
+  type Returned,
+} from '@holdfast/contracts/messages/payment'
 import { task } from '@holdfast/messaging/handler'
 import type { Logger } from '@holdfast/runtime/logger'
 import { Counter, registry } from '@holdfast/runtime/metrics'
 import { type Intent, isCaptured, type Payment } from './payment.ts'
 import { type RefundRow, refundsOfIntent, saveAmountRefunded, saveRefund } from './refund-store.ts'
-import { decideRefund, intentsOf, lockPayment } from './store.ts'
+import { decideRefund, intentsOf, lockPayment, noteMoney } from './store.ts'
 import type { StripeDoor } from './stripe.ts'
 import { type Call, type Operations, type StripeCalls, type Tx, writeCall } from './stripe-calls.ts'
 import type { SeenRefund } from './stripe-objects.ts'
@@ -97,14 +102,17 @@ async function recordRefunds(
   for (const refund of refunds) await saveRefund(tx, paymentIntentId, refund)
   const after = await refundsOfIntent(tx, paymentIntentId)
   const returned = returnedOf(payment, intent, after)
-  for (const one of returned)
-    if (!before.some(({ id }) => id === one.refund.refundId)) tx.say(send(PaymentRefunded, one))
+  const made = returned.filter(({ refund }) => !before.some(({ id }) => id === refund.refundId))
+  const knownToFail = new Set(before.filter(hasFailed).map(({ id }) => id))
+  const failed = failedOf(payment, intent, after).filter(({ refund }) => !knownToFail.has(refund.refundId))
+  tx.say(...made.map((one) => send(PaymentRefunded, one)), ...failed.map((one) => send(PaymentRefundFailed, one)))
+  if (made.length + failed.length > 0) await noteMoney(tx, payment)
   const amountRefundedMinor = returned[0]?.amountRefundedMinor ?? 0
   await saveAmountRefunded(tx, paymentIntentId, amountRefundedMinor)
-  for (const { id: refundId, cause, status } of after.filter(hasFailed)) {
-    if (before.some((known) => known.id === refundId && hasFailed(known))) continue
+  for (const { refund, cause } of failed) {
     failures.inc({ cause })
-    logger.warn({ reservationId, paymentIntentId, refundId, cause, status }, 'a refund failed: the money is with us')
+    const about = { reservationId, paymentIntentId, refundId: refund.refundId, cause }
+    logger.warn(about, 'a refund failed: the money is with us')
   }
   if (amountRefundedMinor < intent.amountReceivedMinor) await refundAnew(tx, logger, payment, intent, after)
 }
@@ -131,18 +139,24 @@ async function refundAnew(
  * What went back of an intent, as it is told to others. Stripe's times are whole seconds, so refunds have no order among
  * themselves: each comes with the sum of all.
  */
-export function returnedOf({ reservationId }: Payment, intent: Intent, refunds: readonly RefundRow[]): Returned[] {
-  const live = refunds.filter((refund) => refund.paymentIntentId === intent.id && !hasFailed(refund))
+export const returnedOf = (payment: Payment, intent: Intent, refunds: readonly RefundRow[]): Returned[] =>
+  toldOf(payment, intent, refunds, (refund) => !hasFailed(refund))
+
+/** The refunds of an intent that gave nothing back. */
+export const failedOf = (payment: Payment, intent: Intent, refunds: readonly RefundRow[]): Returned[] =>
+  toldOf(payment, intent, refunds, hasFailed)
+
+function toldOf(
+  { reservationId }: Payment,
+  { id: paymentIntentId, amountReceivedMinor: capturedMinor }: Intent,
+  refunds: readonly RefundRow[],
+  which: (refund: RefundRow) => boolean,
+): Returned[] {
+  const ofIntent = refunds.filter((refund) => refund.paymentIntentId === paymentIntentId)
+  const live = ofIntent.filter((refund) => !hasFailed(refund))
   const amountRefundedMinor = live.reduce((sum, refund) => sum + refund.amountMinor, 0)
-  const capturedMinor = intent.amountReceivedMinor
-  return live.map((refund) => ({
-    reservationId,
-    paymentIntentId: intent.id,
-    cause: refund.cause,
-    capturedMinor,
-    amountRefundedMinor,
-    refund: refundView(refund),
-  }))
+  const common = { reservationId, paymentIntentId, capturedMinor, amountRefundedMinor }
+  return ofIntent.filter(which).map((refund) => ({ ...common, cause: refund.cause, refund: refundView(refund) }))
 }
 
 /** It gave nothing back. */

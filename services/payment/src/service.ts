@@ -1,4 +1,6 @@
+import { startLoop } from '@holdfast/runtime/loop'
 import { startService } from '@holdfast/service/service'
+import { auditMoney } from './audit.ts'
 import { closePayment, createCloser } from './close-payment.ts'
 import type { Settings } from './config.ts'
 import { createCustomers, customerOperations } from './customers.ts'
@@ -37,6 +39,9 @@ export function startPayment(settings: Settings) {
       const closeNow = createCloser({ database, calls, lanes, logger })
       const everyMs = settings.RECONCILE_SECONDS * 1_000
       const reconciling = startReconciling({ database, calls, closeNow, lanes, logger, everyMs })
+      const auditing = startLoop('asking whether money was heard of', everyMs, logger, () =>
+        auditMoney(parts, settings.MONEY_AUDIT_GRACE_SECONDS),
+      )
       const stripeParts = { database, calls, stripe }
 
       serveMethods(parts.serve, { ...stripeParts, reads, customers })
@@ -49,7 +54,7 @@ export function startPayment(settings: Settings) {
           readPayment(stripeParts),
         ],
         handlers: [closePayment(calls, closeNow), refundPayment(calls, logger), pollPayment(stripeParts)],
-        loops: [...reconciling.loops, { stop: async () => stripe.close(), nudge: () => {} }],
+        loops: [...reconciling.loops, auditing, { stop: async () => stripe.close(), nudge: () => {} }],
       }
     },
   })

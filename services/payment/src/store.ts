@@ -63,6 +63,8 @@ const closeAgain = statement(
   `update payment set close_at = now() + make_interval(secs => $2) where reservation_id = $1 and state = 'closing'`,
 )
 
+const moneyNews = statement('payment.money-news', 'update payment set audits = 0, audit_at = now() where id = $1')
+
 export async function insertPaymentIfNew(
   tx: Queries,
   payment: Pick<Payment, 'reservationId' | 'userId' | 'amountMinor' | 'currency' | 'state'>,
@@ -86,6 +88,9 @@ export const tryClosingAgain = (queries: Queries, reservationId: string, afterSe
 export const tryClosingLater = (queries: Queries, reservationId: string) => queries.run(closeLater, [reservationId])
 /** What it had been waiting for may have come. */
 export const tryClosingNow = (tx: Queries, payment: Payment) => tx.run(closeSooner, [payment.id])
+
+/** There is news of its money: whether reservation has heard of it is asked in a while. */
+export const noteMoney = (tx: Queries, payment: Payment) => tx.run(moneyNews, [payment.id])
 
 const findAttempt = statement<{ answer: unknown }>(
   'payment.find-attempt',

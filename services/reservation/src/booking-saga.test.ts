@@ -14,6 +14,7 @@ import {
   whenPaymentOpened,
   whenPaymentProgressed,
   whenPaymentRefunded,
+  whenRefundFailed,
   whenReleased,
   whenSeatsConfirmed,
   whenSeatsReacquired,
@@ -21,7 +22,7 @@ import {
   whenSeatsReleased,
 } from './booking-saga.ts'
 import { aReservation, at, start } from './reservation.fixture.ts'
-import { isOver, mayFollow, type Reservation, seenAt } from './reservation.ts'
+import { isOver, mayFollow, type Reservation, refundsMade, seenAt } from './reservation.ts'
 
 const closeDeadlineMs = 120_000
 const due = at(900)
@@ -183,6 +184,50 @@ test('money that someone gave back in the dashboard does not wait for our own re
   })
 })
 
+describe('a refund that the bank sends back', () => {
+  const paidTwice = then(confirmed, (r) => whenPaymentCaptured(r, capture('pi_2'), 'X'))
+  const once = refunded('pi_2', 'duplicate')
+
+  test('is owed again, until another one is made', () => {
+    const failed = then(
+      paidTwice,
+      (r) => whenPaymentRefunded(r, once),
+      (r) => whenRefundFailed(r, once),
+    )
+    expect(failed).toMatchObject({
+      status: 'confirmed',
+      paymentStatus: 'paid',
+      outcome: null,
+      refundsDue: [{ paymentIntentId: 'pi_2', reason: 'duplicate' }],
+    })
+    expect(refundsMade(failed.refunds)).toEqual([])
+    const again = { ...once, refund: { ...once.refund, refundId: 're_again' } }
+    const settled = then(failed, (r) => whenPaymentRefunded(r, again))
+    expect(settled).toMatchObject({ outcome: 'duplicate_payment_refunded', refundsDue: [] })
+    expect(refundsMade(settled.refunds).map(({ refundId }) => refundId)).toEqual(['re_again'])
+  })
+
+  test('is not counted when the news that it was made comes after that it failed', () => {
+    const failed = then(
+      paidTwice,
+      (r) => whenRefundFailed(r, once),
+      (r) => whenPaymentRefunded(r, once),
+    )
+    expect(failed).toMatchObject({ outcome: null, refundsDue: [{ paymentIntentId: 'pi_2', reason: 'duplicate' }] })
+    expect(whenRefundFailed(failed, once).reservation).toBe(failed)
+  })
+
+  test('of somebody else is owed by nobody; the payment is paid again', () => {
+    const external = refunded('pi_1', 'external')
+    const failed = then(
+      confirmed,
+      (r) => whenPaymentRefunded(r, external),
+      (r) => whenRefundFailed(r, external),
+    )
+    expect(failed).toMatchObject({ paymentStatus: 'paid', outcome: null, refundsDue: [] })
+  })
+})
+
 describe('the fence', () => {
   const closing = then(pending, (r) => whenDue(r, due, closeDeadlineMs))
 
@@ -327,7 +372,12 @@ const anything = fc.oneof(
   fc.constant(whenSeatsRefused),
   fc.constantFrom('pi_1', 'pi_2').map((intent) => (r: Reservation) => {
     const asked = r.refundsDue.find((known) => known.paymentIntentId === intent)
-    return asked ? whenPaymentRefunded(r, refunded(intent, asked.reason)) : { reservation: r }
+    const round = r.refunds.length
+    return asked ? whenPaymentRefunded(r, refunded(intent, asked.reason, 15_000, 15_000 + round)) : { reservation: r }
+  }),
+  fc.nat({ max: 3 }).map((n) => (r: Reservation) => {
+    const made = refundsMade(r.refunds)[n]
+    return made ? whenRefundFailed(r, { ...refunded(made.paymentIntentId, 'late'), refund: made }) : { reservation: r }
   }),
 )
 const isOpen = (r: Reservation) =>
@@ -354,7 +404,7 @@ test('whatever happens in whatever order, seats and money stay together', () => 
             r.status === 'expired' &&
             (r.seats === 'releasing' || r.seats === 'reacquiring')
           const returning = r.refundsDue.filter((known) => known.paymentIntentId === intent).length
-          const returned = r.refunds.filter((known) => known.paymentIntentId === intent).length
+          const returned = refundsMade(r.refunds).filter((known) => known.paymentIntentId === intent).length
           expect([pays, waits, returning, returned].reduce<number>((sum, fate) => sum + Number(fate), 0)).toBe(1)
         }
         expect(newlyOutstanding(before, r).length).toBeLessThanOrEqual(2)

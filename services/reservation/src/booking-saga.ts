@@ -5,11 +5,20 @@ import {
   ClosePayment,
   type PaymentProgressed,
   type PaymentRefunded,
+  type PaymentRefundFailed,
   RefundPayment,
   type StripeStatus,
 } from '@holdfast/contracts/messages/payment'
 import type { Outcome, PaymentStatus } from '@holdfast/contracts/values'
-import { type CloseReason, endOf, isOver, isPaidBy, type Reservation, type Returned } from './reservation.ts'
+import {
+  type CloseReason,
+  endOf,
+  isOver,
+  isPaidBy,
+  type Reservation,
+  type Returned,
+  refundsMade,
+} from './reservation.ts'
 
 /**
  * The saga, from the hold to the end, as sentences: when this happens to a reservation in that state, it becomes this.
@@ -240,9 +249,36 @@ export function whenPaymentRefunded(reservation: Reservation, refunded: Body<typ
   }
 }
 
+/**
+ * A refund came back to us: what was owed is owed again, and the guest is no longer told that it was given back. Payment
+ * makes it anew.
+ */
+export function whenRefundFailed(reservation: Reservation, body: Body<typeof PaymentRefundFailed>): Step {
+  const { paymentIntentId, refund, cause, capturedMinor } = body
+  const { refundId, amount } = refund
+  const known = reservation.refunds.find((other) => other.refundId === refundId)
+  if (known?.failed) return stay(reservation)
+  const others = reservation.refunds.filter((other) => other !== known)
+  const refunds = [...others, { ...refund, paymentIntentId, failed: true as const }]
+  const paymentStatus = paidStatus(capturedMinor, paymentIntentId, refunds)
+  const isOwed = (cause === 'late' || cause === 'duplicate') && paymentStatus !== 'refunded'
+  const otherDues = reservation.refundsDue.filter((due) => due.paymentIntentId !== paymentIntentId)
+  return {
+    reservation: {
+      ...reservation,
+      refunds,
+      refundsDue: isOwed ? [...otherDues, { paymentIntentId, reason: cause }] : reservation.refundsDue,
+      paymentStatus: isPaidBy(reservation, { paymentIntentId }) ? paymentStatus : reservation.paymentStatus,
+      outcome: reservation.outcome === causes[cause] ? null : reservation.outcome,
+    },
+    event: 'payment_refund_failed',
+    details: { paymentIntentId, refundId, amount, cause },
+  }
+}
+
 /** Follows from what was captured and what went back of it, in whatever order the two were heard of. */
 function paidStatus(capturedMinor: number, paymentIntentId: string, refunds: readonly Returned[]): PaymentStatus {
-  const returned = refunds.filter((refund) => refund.paymentIntentId === paymentIntentId)
+  const returned = refundsMade(refunds).filter((refund) => refund.paymentIntentId === paymentIntentId)
   const returnedMinor = returned.reduce((sum, refund) => sum + refund.amount, 0)
   if (returnedMinor === 0) return 'paid'
   return returnedMinor < capturedMinor ? 'partially_refunded' : 'refunded'

@@ -4,10 +4,9 @@ import type { getPaymentStatus as route } from '@holdfast/contracts/routes/reser
 import type { Call } from '@holdfast/http/server'
 import type { Parts } from '@holdfast/service/service'
 import type { z } from 'zod'
-import { type Step, whenPaymentCaptured, whenPaymentRefunded } from './booking-saga.ts'
-import { newReference } from './reference.ts'
-import { isPaidBy, type Reservation, seenAt } from './reservation.ts'
-import { advance, findReservation, type Seen } from './store.ts'
+import { hearMoney } from './money.ts'
+import { type Reservation, refundsMade, seenAt } from './reservation.ts'
+import { findReservation, type Seen } from './store.ts'
 import type { WakeSettings } from './wake.ts'
 
 /** Where the payment stands, read through to Stripe; and if Stripe knows of a payment that we have missed, it moves on. */
@@ -22,7 +21,7 @@ export function paymentStatus(parts: Pick<Parts, 'messaging' | 'database' | 'log
     const reservation = await findReservation(database, params.id, user.id)
     if (!reservation) throw new DomainError('RESERVATION_NOT_FOUND')
     const payment = reservation.payment === 'none' ? null : await read(reservation)
-    const healed = payment ? await heal(reservation, payment) : reservation
+    const healed = payment ? await hearMoney(messaging, reservation, factsOf(reservation, payment), wake) : reservation
     return { success: true, data: { ...intentOf(healed, payment), ...statusOf(healed, payment) } }
   }
 
@@ -36,22 +35,13 @@ export function paymentStatus(parts: Pick<Parts, 'messaging' | 'database' | 'log
       return null
     }
   }
-
-  /** Applies what payment has on record and we have missed: a message may be lost with its broker, a row is not. */
-  async function heal(reservation: Seen, { captures, returned }: Payment): Promise<Seen> {
-    const steps: ((before: Reservation) => Step)[] = [
-      ...captures
-        .filter((capture) => !isPaidBy(reservation, capture))
-        .map((capture) => (before: Reservation) => whenPaymentCaptured(before, capture, newReference())),
-      ...returned
-        .filter(({ refund }) => !reservation.refunds.some((known) => known.refundId === refund.refundId))
-        .map((refunded) => (before: Reservation) => whenPaymentRefunded(before, refunded)),
-    ]
-    let seen = reservation
-    for (const step of steps) seen = await messaging.transact((tx) => advance(tx, reservation.id, wake, step))
-    return seen
-  }
 }
+
+const factsOf = ({ id: reservationId }: Reservation, { captures, returned }: Payment) => ({
+  ...{ reservationId, captures, returned },
+  // Those it does not tell of here are heard of by message, or with payment's audit.
+  failed: [],
+})
 
 function statusOf(reservation: Seen, payment: Payment | null) {
   const { status, paymentStatus } = seenAt(reservation, reservation.now)
@@ -66,7 +56,7 @@ function statusOf(reservation: Seen, payment: Payment | null) {
 
 /** What Stripe says, as it is now or else as it was last heard. */
 function intentOf(reservation: Reservation, payment: Payment | null) {
-  const refunds = payment ? payment.refunds : [...reservation.refunds]
+  const refunds = payment ? payment.refunds : refundsMade(reservation.refunds)
   return {
     paymentIntentId: payment?.paymentIntentId ?? reservation.paymentIntentId,
     stripeStatus: payment ? payment.stripeStatus : lastKnown(reservation),

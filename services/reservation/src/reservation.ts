@@ -22,6 +22,8 @@ interface RefundDue {
 /** Money that went back, and of which intent. */
 export interface Returned extends Refund {
   readonly paymentIntentId: string
+  /** It came back to us. Kept, so that the news that it was made, should it come later, is known as old. */
+  readonly failed?: true
 }
 
 export interface Reservation {
@@ -90,6 +92,9 @@ export const mayFollow = (from: ReservationStatus, to: ReservationStatus): boole
 
 /** How a reservation ends whose payment was closed. */
 export const endOf = (reason: CloseReason): 'expired' | 'cancelled' => (reason === 'released' ? 'cancelled' : 'expired')
+
+/** The refunds that did give money back. */
+export const refundsMade = (refunds: readonly Returned[]): Returned[] => refunds.filter(({ failed }) => !failed)
 
 /** Expired if and only if the database's clock is at or past the end of the hold. */
 export const isOver = (reservation: Reservation, now: Date): boolean => now >= reservation.holdExpiresAt

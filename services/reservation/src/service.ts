@@ -1,27 +1,14 @@
-import { SeatsConfirmed, SeatsReacquired, SeatsRefused, SeatsReleased } from '@holdfast/contracts/messages/inventory'
-import {
-  PaymentCaptured,
-  PaymentClosed,
-  PaymentProgressed,
-  PaymentRefunded,
-} from '@holdfast/contracts/messages/payment'
-import { HoldDue } from '@holdfast/contracts/messages/reservation'
 import * as routes from '@holdfast/contracts/routes/reservations'
-import { on } from '@holdfast/messaging/handler'
-import type { Transaction } from '@holdfast/messaging/transaction'
 import { startService } from '@holdfast/service/service'
-import { answerAudit } from './audit.ts'
-import * as saga from './booking-saga.ts'
+import { answerAudit, answerMoneyAudit } from './audit.ts'
 import type { Settings } from './config.ts'
 import { confirmReservation } from './confirm-reservation.ts'
 import { convertHold } from './convert-hold.ts'
 import { createHold } from './create-hold.ts'
+import { handlers } from './handlers.ts'
 import { paymentStatus } from './payment-status.ts'
 import { listOfReservations, readReservation, timelineOf } from './read-reservations.ts'
-import { newReference } from './reference.ts'
 import { releaseHold } from './release-hold.ts'
-import type { Reservation } from './reservation.ts'
-import { advance, lockReservation } from './store.ts'
 import { startSweep } from './sweep.ts'
 import type { WakeSettings } from './wake.ts'
 
@@ -32,8 +19,6 @@ export function startReservation(settings: Settings) {
     closeDeadlineMs: settings.CLOSE_DEADLINE_SECONDS * 1_000,
     pollAfterMs: settings.PAYMENT_POLL_SECONDS.map((age) => age * 1_000),
   }
-  type Decide = (reservation: Reservation, now: Date) => saga.Step
-  const step = (tx: Transaction, reservationId: string, decide: Decide) => advance(tx, reservationId, wake, decide)
 
   return startService({
     name: 'reservation',
@@ -53,38 +38,8 @@ export function startReservation(settings: Settings) {
       serve(routes.getTimeline, timelineOf(parts))
 
       return {
-        handlers: [
-          on(HoldDue, async (due, tx) => {
-            await step(tx, due.reservationId, (r, now) => saga.whenDue(r, now, wake.closeDeadlineMs))
-          }),
-          on(PaymentCaptured, async (capture, tx) => {
-            await step(tx, capture.reservationId, (r) => saga.whenPaymentCaptured(r, capture, newReference()))
-          }),
-          on(PaymentProgressed, async (progress, tx) => {
-            await step(tx, progress.reservationId, (r) => saga.whenPaymentProgressed(r, progress))
-          }),
-          on(PaymentClosed, async (closed, tx) => {
-            await step(tx, closed.reservationId, saga.whenPaymentClosed)
-          }),
-          on(PaymentRefunded, async (refunded, tx) => {
-            await step(tx, refunded.reservationId, (r) => saga.whenPaymentRefunded(r, refunded))
-          }),
-          on(SeatsConfirmed, async (seats, tx) => {
-            await step(tx, seats.reservationId, saga.whenSeatsConfirmed)
-          }),
-          on(SeatsReleased, async (seats, tx) => {
-            // Seats of a hold that never came to be are released too, and nobody here knows of them.
-            if (await lockReservation(tx, seats.reservationId))
-              await step(tx, seats.reservationId, saga.whenSeatsReleased)
-          }),
-          on(SeatsReacquired, async (seats, tx) => {
-            await step(tx, seats.reservationId, (r) => saga.whenSeatsReacquired(r, newReference()))
-          }),
-          on(SeatsRefused, async (seats, tx) => {
-            await step(tx, seats.reservationId, saga.whenSeatsRefused)
-          }),
-        ],
-        answers: [answerAudit(parts)],
+        handlers: handlers(wake),
+        answers: [answerAudit(parts), answerMoneyAudit(parts, wake)],
         loops: [startSweep(parts, settings.SWEEP_INTERVAL_SECONDS * 1_000, wake)],
       }
     },

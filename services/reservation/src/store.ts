@@ -38,6 +38,10 @@ const find = statement<Seen>(
   'reservation.find',
   `select ${columns}, ${clock} from reservation where id = $1 and user_id = $2`,
 )
+const findAll = statement<Seen>(
+  'reservation.find-all',
+  `select ${columns}, ${clock} from reservation where id = any($1::uuid[])`,
+)
 const save = statement(
   'reservation.save',
   `with line as (
@@ -55,6 +59,10 @@ const save = statement(
 /** One user's reservation as it is now, without a lock. Somebody else's does not exist. */
 export const findReservation = (queries: Queries, id: string, userId: string): Promise<Seen | undefined> =>
   queries.maybeOne(find, [id, userId])
+
+/** These reservations, whoever's they are, without a lock. */
+export const findReservations = (queries: Queries, ids: readonly string[]): Promise<Seen[]> =>
+  queries.many(findAll, [ids])
 
 export const lockReservation = (tx: Queries, id: string): Promise<Seen | undefined> => tx.maybeOne(lock, [id])
 

@@ -38,7 +38,11 @@ export function startSweep(
 }
 
 /** Looks at one reservation as it is now, and does whatever its time has come for. */
-function wake(messaging: Messaging, reservationId: string, settings: WakeSettings): Promise<void> {
+export function wake(
+  messaging: Pick<Messaging, 'transact'>,
+  reservationId: string,
+  settings: WakeSettings,
+): Promise<void> {
   return messaging.transact(async (tx) => {
     const before = await lockReservation(tx, reservationId)
     if (!before) return

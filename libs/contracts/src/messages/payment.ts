@@ -174,3 +174,10 @@ export const PaymentRefunded = defineEvent('payment.refunded', 1, {
   body: Returned,
   key: (refunded) => refunded.refund.refundId,
 })
+
+/** A refund gave nothing back after all: the bank returned it to us. One that was ours is made anew, with another id. */
+export const PaymentRefundFailed = defineEvent('payment.refund-failed', 1, {
+  heardBy: ['reservation'],
+  body: Returned,
+  key: (failed) => failed.refund.refundId,
+})

@@ -8,7 +8,6 @@ import type { Store } from './store.ts'
 
 interface Outgoing extends OutboxRow {
   leaseUntil: number
-  tries: number
   parked: boolean
 }
 
@@ -48,7 +47,7 @@ export function createMessagingTables(store: Store, clock: Clock) {
       if (outbox.get(id)) return
       const row = { id, exchange: exchanges[i] ?? '', routingKey: routingKeys[i] ?? '' }
       const envelope = JSON.parse(envelopes[i] ?? '') as Envelope
-      outbox.put(id, { ...row, envelope, leaseUntil: clock.now() + leaseMs, tries: 0, parked: false })
+      outbox.put(id, { ...row, envelope, leaseUntil: clock.now() + leaseMs, parked: false })
     })
   }
 
@@ -78,7 +77,7 @@ export function createMessagingTables(store: Store, clock: Clock) {
     'outbox.take-expired': () => {
       const due = outbox.where((row) => !row.parked && row.leaseUntil < clock.now())
       return due.map((row) => {
-        const taken = { ...row, leaseUntil: clock.now() + leaseMs, tries: row.tries + 1 }
+        const taken = { ...row, leaseUntil: clock.now() + leaseMs }
         outbox.put(row.id, taken)
         return taken
       })

@@ -14,7 +14,6 @@ import {
 import { translate } from './database.ts'
 
 /** The door for lists, catalogues and administration: typed rows, cardinality in each call, validated by zod. */
-export type Reads = DatabasePool
 
 /** Slonik leaves checking a row against its zod schema to an interceptor. */
 const validateRows: Interceptor = {
@@ -30,7 +29,40 @@ const validateRows: Interceptor = {
 
 const dates = ['timestamptz', 'timestamp'].map((name) => ({ name, parse: (value: string) => new Date(value) }))
 
-export async function openReads(url: string, poolSize: number): Promise<Reads> {
+/** Lists and pages of them, by slonik's own calls. Each throws `Unavailable` when the database is away. */
+export type Reads = Pick<DatabasePool, 'any' | 'maybeOne' | 'one' | 'oneFirst'> & { end(): Promise<void> }
+
+/** Just after Postgres' own deadline: nothing has come, so the socket is half open. The caller gets 503 within 5 s. */
+const deadlineMs = 4_500
+
+export function openReads(url: string, poolSize: number): Reads {
+  const open = () => openPool(url, poolSize)
+  let pool = open()
+
+  async function read<T>(work: (pool: DatabasePool) => Promise<T>): Promise<T> {
+    const used = pool
+    try {
+      return await inTime(used.then(work))
+    } catch (error) {
+      if (error instanceof TooLate && pool === used) {
+        // Slonik would give a connection that has gone deaf to the next caller: all of them are thrown away.
+        pool = open()
+        used.then((deaf) => deaf.end()).catch(() => {})
+      }
+      throw asUnavailable(error)
+    }
+  }
+
+  return {
+    any: (query) => read((pool) => pool.any(query)),
+    maybeOne: (query) => read((pool) => pool.maybeOne(query)),
+    one: (query) => read((pool) => pool.one(query)),
+    oneFirst: (query) => read((pool) => pool.oneFirst(query)),
+    end: async () => (await pool).end(),
+  }
+}
+
+function openPool(url: string, poolSize: number): Promise<DatabasePool> {
   return createPool(url, {
     driverFactory: createPgDriverFactory(),
     maximumPoolSize: poolSize,
@@ -46,16 +78,25 @@ export async function openReads(url: string, poolSize: number): Promise<Reads> {
   })
 }
 
-const awayErrors = [ConnectionError, StatementTimeoutError, BackendTerminatedError, BackendTerminatedUnexpectedlyError]
+class TooLate extends Error {}
 
-/** Slonik's words for a database that is away, in ours. */
-export async function orUnavailable<T>(reading: Promise<T>): Promise<T> {
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new TooLate('the database has not answered in time')), deadlineMs)
   try {
-    return await reading
-  } catch (error) {
-    if (awayErrors.some((away) => error instanceof away))
-      throw new Unavailable('the database is away', { cause: error })
-    // What slonik passes through as the driver threw it.
-    throw translate(error)
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
+}
+
+const awayErrors = [
+  ...[TooLate, ConnectionError, StatementTimeoutError],
+  ...[BackendTerminatedError, BackendTerminatedUnexpectedlyError],
+]
+
+/** Slonik's words for a database that is away, in ours; what it passes through as the driver threw it, likewise. */
+function asUnavailable(error: unknown): unknown {
+  if (awayErrors.some((away) => error instanceof away)) return new Unavailable('the database is away', { cause: error })
+  return translate(error)
 }

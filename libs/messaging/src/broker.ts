@@ -46,9 +46,16 @@ export interface Outgoing {
   readonly options: Options.Publish
 }
 
+/** The broker is well and will not have this message: no queue takes it, or a queue turns it away. */
+export class Refused extends Error {}
+
 export interface Broker {
+  /** Whether it takes messages now: connected, with everything declared, and not out of memory or disk. */
   connected(): boolean
-  /** Resolves when the broker has it (on disk, if persistent); rejects with `Unavailable` when that is not known. */
+  /**
+   * Resolves when the broker has it (on disk, if persistent). Rejects with `Refused` when the broker is there and does not
+   * take it, and with `Unavailable` when what became of it is not known.
+   */
   publish(message: Outgoing): Promise<void>
   /** Sends and forgets: for questions and answers, which somebody repeats if they are lost. */
   post(message: Outgoing): void
@@ -83,6 +90,8 @@ interface Session {
   readonly returned: Set<string>
   readonly ended: Promise<string>
   readonly over: boolean
+  /** The broker is short of memory or disk: it reads nothing that we send until it is well again. */
+  readonly blocked: boolean
   end(reason: string): void
 }
 
@@ -140,11 +149,12 @@ export function openBroker(options: { url: string; name: string; topology: Topol
   const current = (): Session => {
     // One that has ended turns nobody away any more: whoever began to wait there now would wait for ever.
     if (!session || session.over) throw new Unavailable('the broker is not reachable')
+    if (session.blocked) throw new Unavailable('the broker is short of memory or disk')
     return session
   }
 
   return {
-    connected: () => session !== undefined,
+    connected: () => session !== undefined && !session.blocked,
 
     publish: (message) =>
       new Promise((resolve, reject) => {
@@ -154,8 +164,9 @@ export function openBroker(options: { url: string; name: string; topology: Topol
         waiting.add(turnAway)
         const settled = (error: unknown) => {
           waiting.delete(turnAway)
+          if (isNack(error)) return reject(new Refused(`the broker refuses ${message.routingKey}`))
           if (error) return turnAway(error as Error)
-          if (returned.delete(id)) return turnAway(new Error(`no queue takes ${message.routingKey}`))
+          if (returned.delete(id)) return reject(new Refused(`no queue takes ${message.routingKey}`))
           resolve()
         }
         attempt(() => confirms.publish(message.exchange, message.routingKey, message.content, message.options, settled))
@@ -270,6 +281,13 @@ async function openSession(url: string, name: string): Promise<Session> {
     resolve(reason)
   }
   watch(connection, 'the connection', end)
+  let blocked = false
+  const setBlocked = (now: boolean) => {
+    blocked = now
+    metrics.brokerConnected.set(now ? 0 : 1)
+  }
+  connection.on('blocked', () => setBlocked(true))
+  connection.on('unblocked', () => setBlocked(false))
   connection.on('handler-error', (error: Error) => end(`a handler threw: ${error.message}`))
   try {
     const [confirms, posts] = await withDeadline(
@@ -289,6 +307,9 @@ async function openSession(url: string, name: string): Promise<Session> {
       ended,
       get over() {
         return over
+      },
+      get blocked() {
+        return blocked
       },
       end,
     }
@@ -388,6 +409,9 @@ function withHeartbeat(url: string): string {
   if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', String(heartbeatSeconds))
   return parsed.toString()
 }
+
+/** amqplib tells a refusal from a channel that closed only by its text. */
+const isNack = (error: unknown) => error instanceof Error && error.message === 'message nacked'
 
 function attempt(publish: () => boolean): void {
   try {

@@ -5,7 +5,7 @@ import type { Logger } from '@holdfast/runtime/logger'
 import { startLoop } from '@holdfast/runtime/loop'
 import { metrics } from '@holdfast/runtime/metrics'
 import { reached } from '@holdfast/runtime/moments'
-import type { Broker } from './broker.ts'
+import { type Broker, Refused } from './broker.ts'
 import { wrap } from './envelope.ts'
 import { exchangeOf } from './topology.ts'
 
@@ -30,8 +30,8 @@ const bundleLimit = 20
 const memoryLimit = 20_000
 const pollMs = 500
 const takeAtOnce = 500
-/** About ten minutes of refusals by a broker that is there; one that is away costs no tries. */
-const triesBeforeParking = 100
+/** About ten minutes of refusals by a broker that is there; one that is away or silent costs none. */
+const refusalsBeforeParking = 100
 
 export function outboxRow(message: Message, source: ServiceName): OutboxRow {
   const envelope = wrap(message, source)
@@ -58,17 +58,23 @@ export async function writeOutbox(tx: Queries, rows: readonly OutboxRow[]): Prom
   if (rows.length > 0) await tx.run(insert, outboxColumns(rows))
 }
 
-const takeExpired = statement<OutboxRow & { tries: number }>(
+/** Not those that this process waits for a confirm of: a broker that is slow to confirm needs no second copy. */
+const takeExpired = statement<OutboxRow>(
   'outbox.take-expired',
-  `update outbox set lease_until = now() + interval '5 seconds', tries = tries + 1
+  `update outbox set lease_until = now() + interval '5 seconds'
    where id in (
-     select id from outbox where parked_at is null and lease_until < now()
+     select id from outbox where parked_at is null and lease_until < now() and id <> all($1::uuid[])
      order by lease_until limit ${takeAtOnce} for update skip locked
    )
-   returning id, exchange, routing_key as "routingKey", envelope, tries`,
+   returning id, exchange, routing_key as "routingKey", envelope`,
 )
 const remove = statement('outbox.remove', 'delete from outbox where id = any($1::uuid[])')
-const park = statement('outbox.park', 'update outbox set parked_at = now() where id = $1')
+/** Says which of them have been refused too often, and are parked. */
+const countRefusal = statement<{ id: string; parked: boolean }>(
+  'outbox.count-refusal',
+  `update outbox set tries = tries + 1, parked_at = case when tries + 1 >= ${refusalsBeforeParking} then now() end
+   where id = any($1::uuid[]) and parked_at is null returning id, parked_at is not null as parked`,
+)
 
 export interface Relay {
   /** Publish these rows soon; they are committed. */
@@ -80,28 +86,35 @@ export interface Relay {
 export function startRelay(database: Database, broker: Broker, logger: Logger): Relay {
   const queue: OutboxRow[] = []
   const confirmed: string[] = []
-  let unconfirmed = 0
+  const unconfirmed = new Set<string>()
   let deleting = false
 
   function publishMore(): void {
-    while (queue.length > 0 && unconfirmed < window) void publish(nextBundle(queue))
+    while (queue.length > 0 && unconfirmed.size < window) void publish(nextBundle(queue))
   }
 
   async function publish(rows: readonly OutboxRow[]): Promise<void> {
-    unconfirmed += rows.length
+    const ids = rows.map(({ id }) => id)
+    for (const id of ids) unconfirmed.add(id)
     try {
       await broker.publish(outgoing(rows))
       reached('after-publish')
       metrics.published.inc(rows.length)
-      confirmed.push(...rows.map(({ id }) => id))
+      confirmed.push(...ids)
       void deleteConfirmed()
     } catch (error) {
-      const about = { err: error, messageIds: rows.map(({ id }) => id), type: rows[0]?.routingKey }
+      const about = { err: error, messageIds: ids, type: rows[0]?.routingKey }
       logger.warn(about, 'not published; the lease will run out')
+      if (error instanceof Refused) await recordRefusal(ids).catch(() => {})
     } finally {
-      unconfirmed -= rows.length
+      for (const id of ids) unconfirmed.delete(id)
       publishMore()
     }
+  }
+
+  async function recordRefusal(ids: readonly string[]): Promise<void> {
+    for (const { id, parked } of await database.many(countRefusal, [ids]))
+      if (parked) logger.error({ messageId: id }, 'the broker keeps refusing this message: parked')
   }
 
   /** One delete at a time: what is confirmed while it runs goes into the next one. */
@@ -119,14 +132,9 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
 
   async function takeOver(): Promise<boolean> {
     if (!broker.connected() || queue.length > 0) return false
-    const rows = await database.many(takeExpired)
-    for (const row of rows.filter(({ tries }) => tries > triesBeforeParking)) {
-      logger.error({ messageId: row.id, type: row.routingKey }, 'the broker keeps refusing this message: parked')
-      await database.run(park, [row.id])
-    }
-    const taken = rows.filter(({ tries }) => tries <= triesBeforeParking)
-    metrics.recovered.inc(taken.length)
-    queue.push(...taken)
+    const rows = await database.many(takeExpired, [[...unconfirmed]])
+    metrics.recovered.inc(rows.length)
+    queue.push(...rows)
     publishMore()
     // A full batch means a backlog: go on as soon as this one is on its way.
     if (rows.length < takeAtOnce) return false
@@ -135,7 +143,7 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
   }
 
   const poll = startLoop('the outbox poll', pollMs, logger, takeOver)
-  const idle = () => queue.length === 0 && unconfirmed === 0 && confirmed.length === 0 && !deleting
+  const idle = () => queue.length === 0 && unconfirmed.size === 0 && confirmed.length === 0 && !deleting
 
   return {
     push: (rows) => {

@@ -65,7 +65,7 @@ export async function startService(spec: {
     applicationName: instance,
     logger,
   })
-  const reads = await openReads(settings.DATABASE_URL, Math.ceil(settings.DATABASE_POOL / 2))
+  const reads = openReads(settings.DATABASE_URL, Math.ceil(settings.DATABASE_POOL / 2))
   const messaging = openMessaging({ service: name, instance, url: settings.RABBITMQ_URL, database, logger })
   const verifier = createVerifier(settings)
 

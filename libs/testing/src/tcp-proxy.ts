@@ -10,6 +10,8 @@ export interface TcpProxy {
   cut(): number
   /** Everything arrives this much later, in both directions. 0 ends it. */
   delay(ms: number): void
+  /** Has the far end say this to everyone who is connected. */
+  inject(bytes: Uint8Array): void
   /** Bytes vanish in both directions and nobody is told: what a dead router or a pulled plug looks like. */
   blackHole(): void
   /** New connections are reset at once, open ones too: nobody is there. */
@@ -64,6 +66,9 @@ export async function openTcpProxy(target: { host?: string; port: number }, port
     cut,
     delay: (ms) => {
       delayMs = ms
+    },
+    inject: (bytes) => {
+      for (const { near } of wires) near.write(bytes)
     },
     blackHole: () => {
       mode = 'black-hole'

@@ -1,7 +1,7 @@
 import { DomainError } from '@holdfast/contracts/errors'
 import type { getTimeSlot, listExperiences, listTimeSlots } from '@holdfast/contracts/routes/catalog'
 import type { Experience } from '@holdfast/contracts/values'
-import { orUnavailable, type Reads } from '@holdfast/db/reads'
+import type { Reads } from '@holdfast/db/reads'
 import { type PrimitiveValueExpression, type QuerySqlToken, sql } from 'slonik'
 import { z } from 'zod'
 import { priceOf } from './pricing.ts'
@@ -41,12 +41,12 @@ export function openCatalogue(reads: Reads): Catalogue {
     count: QuerySqlToken<typeof Total>,
     { limit, offset }: Page,
   ) => {
-    const [found, { total }] = await orUnavailable(Promise.all([reads.any(rows), reads.one(count)]))
+    const [found, { total }] = await Promise.all([reads.any(rows), reads.one(count)])
     return { found, pagination: { total, limit, offset, hasMore: offset + found.length < total } }
   }
 
   const findExperience = async (id: string) => {
-    const row = await orUnavailable(reads.maybeOne(sql.type(ExperienceRow)`select * from experience where id = ${id}`))
+    const row = await reads.maybeOne(sql.type(ExperienceRow)`select * from experience where id = ${id}`)
     if (!row) throw new DomainError('EXPERIENCE_NOT_FOUND')
     return row
   }
@@ -83,7 +83,7 @@ export function openCatalogue(reads: Reads): Catalogue {
     },
 
     timeSlot: async (id, guests) => {
-      const row = await orUnavailable(reads.maybeOne(sql.type(PricedRow)`${pricedSlot} where s.id = ${id}`))
+      const row = await reads.maybeOne(sql.type(PricedRow)`${pricedSlot} where s.id = ${id}`)
       if (!row) throw new DomainError('TIME_SLOT_NOT_FOUND')
       assertPartySize(guests, row.experience)
       return { timeSlot: pricedSlotOf(row, guests) }

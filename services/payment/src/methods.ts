@@ -6,7 +6,7 @@ import {
   setDefaultPaymentMethod,
 } from '@holdfast/contracts/routes/payments'
 import type { Database } from '@holdfast/db/database'
-import { type Reads, orUnavailable as readOrUnavailable } from '@holdfast/db/reads'
+import type { Reads } from '@holdfast/db/reads'
 import { storeAnswer } from '@holdfast/http/idempotency'
 import type { Call as HttpCall } from '@holdfast/http/server'
 import type { Parts } from '@holdfast/service/service'
@@ -58,12 +58,10 @@ export function serveMethods(
 }
 
 async function listCards(reads: Reads, userId: string) {
-  const rows = await readOrUnavailable(
-    reads.any(sql.type(CardRow)`
+  const rows = await reads.any(sql.type(CardRow)`
       select id, last4, brand, exp_month as "expMonth", exp_year as "expYear", is_default as "isDefault", nickname,
         created_at as "createdAt"
-      from payment_method where user_id = ${userId} order by is_default desc, created_at desc, id`),
-  )
+      from payment_method where user_id = ${userId} order by is_default desc, created_at desc, id`)
   return rows.map(cardView)
 }
 

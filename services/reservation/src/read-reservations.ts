@@ -1,7 +1,6 @@
 import { DomainError } from '@holdfast/contracts/errors'
 import type { getReservation, getTimeline, listReservations } from '@holdfast/contracts/routes/reservations'
 import { ReservationStatus } from '@holdfast/contracts/values'
-import { orUnavailable } from '@holdfast/db/reads'
 import type { Call } from '@holdfast/http/server'
 import type { Parts } from '@holdfast/service/service'
 import { sql } from 'slonik'
@@ -37,15 +36,13 @@ export function listOfReservations({ reads }: Reader) {
     const own = status
       ? sql.fragment`user_id = ${user.id} and ${seenStatus} = any(${sql.array(status, 'text')})`
       : sql.fragment`user_id = ${user.id}`
-    const [total, rows] = await orUnavailable(
-      Promise.all([
-        reads.oneFirst(sql.type(Count)`select count(*) as total from reservation where ${own}`),
-        reads.any(sql.type(Row)`
+    const [total, rows] = await Promise.all([
+      reads.oneFirst(sql.type(Count)`select count(*) as total from reservation where ${own}`),
+      reads.any(sql.type(Row)`
           select ${columnList}, date_trunc('milliseconds', clock_timestamp()) as now
           from reservation where ${own}
           order by created_at desc, id desc limit ${limit} offset ${offset}`),
-      ]),
-    )
+    ])
     return {
       reservations: rows.map((row) => viewOf(row, row.now)),
       pagination: { total, limit, offset, hasMore: offset + rows.length < total },
@@ -68,12 +65,10 @@ const longestTimeline = 1_000
 export function timelineOf({ database, reads }: Reader) {
   return async ({ params, user }: Call<typeof getTimeline>) => {
     if (!(await findReservation(database, params.id, user.id))) throw new DomainError('RESERVATION_NOT_FOUND')
-    const lines = await orUnavailable(
-      reads.any(sql.type(Line)`
+    const lines = await reads.any(sql.type(Line)`
         select at, type, from_status as "from", to_status as "to", message_id as "messageId",
           causation_id as "causationId", details
-        from timeline where reservation_id = ${params.id} order by id limit ${longestTimeline}`),
-    )
+        from timeline where reservation_id = ${params.id} order by id limit ${longestTimeline}`)
     return { timeline: lines.map((line) => ({ ...line, at: line.at.toISOString() })) }
   }
 }

@@ -97,7 +97,8 @@ interface Session {
 
 const firstRetryMs = 50
 const lastRetryMs = 1_000
-const heartbeatSeconds = 5
+/** A dead socket is noticed after three of them at the latest. */
+const heartbeatSeconds = 4
 const setupTimeoutMs = 10_000
 
 export function openBroker(options: { url: string; name: string; topology: Topology; logger: Logger }): Broker {

@@ -69,10 +69,13 @@ const takeExpired = statement<OutboxRow>(
    returning id, exchange, routing_key as "routingKey", envelope`,
 )
 const remove = statement('outbox.remove', 'delete from outbox where id = any($1::uuid[])')
-/** Says which of them have been refused too often, and are parked. */
+/** Not published: anybody's again at once. */
+const giveBack = statement('outbox.give-back', 'update outbox set lease_until = now() where id = any($1::uuid[])')
+/** Tried again after a quarter of a second, then twice that, up to five. Says which have been refused too often. */
 const countRefusal = statement<{ id: string; parked: boolean }>(
   'outbox.count-refusal',
-  `update outbox set tries = tries + 1, parked_at = case when tries + 1 >= ${refusalsBeforeParking} then now() end
+  `update outbox set tries = tries + 1, parked_at = case when tries + 1 >= ${refusalsBeforeParking} then now() end,
+     lease_until = now() + make_interval(secs => least(5, 0.25 * power(2, least(tries, 10))))
    where id = any($1::uuid[]) and parked_at is null returning id, parked_at is not null as parked`,
 )
 
@@ -85,9 +88,39 @@ export interface Relay {
 
 export function startRelay(database: Database, broker: Broker, logger: Logger): Relay {
   const queue: OutboxRow[] = []
-  const confirmed: string[] = []
   const unconfirmed = new Set<string>()
-  let deleting = false
+
+  const confirmed = gather(async (ids) => {
+    await database.run(remove, [ids])
+  })
+  const unpublished = gather(async (ids) => {
+    await database.run(giveBack, [ids])
+  })
+  const refused = gather(async (ids) => {
+    for (const { id, parked } of await database.many(countRefusal, [ids]))
+      if (parked) logger.error({ messageId: id }, 'the broker keeps refusing this message: parked')
+  })
+
+  /** One statement at a time for whatever has come together meanwhile. One that fails leaves it to the leases. */
+  function gather(work: (ids: string[]) => Promise<void>) {
+    const waiting: string[] = []
+    let busy = false
+    return {
+      isEmpty: () => waiting.length === 0 && !busy,
+      add: async (ids: readonly string[]) => {
+        waiting.push(...ids)
+        if (busy) return
+        busy = true
+        try {
+          while (waiting.length > 0) await work(waiting.splice(0, window))
+        } catch (error) {
+          logger.warn({ err: error }, 'what became of messages could not be noted; they will be published again')
+        } finally {
+          busy = false
+        }
+      },
+    }
+  }
 
   function publishMore(): void {
     while (queue.length > 0 && unconfirmed.size < window) void publish(nextBundle(queue))
@@ -96,38 +129,18 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
   async function publish(rows: readonly OutboxRow[]): Promise<void> {
     const ids = rows.map(({ id }) => id)
     for (const id of ids) unconfirmed.add(id)
+    let fate = confirmed
     try {
       await broker.publish(outgoing(rows))
       reached('after-publish')
       metrics.published.inc(rows.length)
-      confirmed.push(...ids)
-      void deleteConfirmed()
     } catch (error) {
-      const about = { err: error, messageIds: ids, type: rows[0]?.routingKey }
-      logger.warn(about, 'not published; the lease will run out')
-      if (error instanceof Refused) await recordRefusal(ids).catch(() => {})
-    } finally {
-      for (const id of ids) unconfirmed.delete(id)
-      publishMore()
+      fate = error instanceof Refused ? refused : unpublished
+      logger.warn({ err: error, messageIds: ids, type: rows[0]?.routingKey }, 'not published; to be tried again')
     }
-  }
-
-  async function recordRefusal(ids: readonly string[]): Promise<void> {
-    for (const { id, parked } of await database.many(countRefusal, [ids]))
-      if (parked) logger.error({ messageId: id }, 'the broker keeps refusing this message: parked')
-  }
-
-  /** One delete at a time: what is confirmed while it runs goes into the next one. */
-  async function deleteConfirmed(): Promise<void> {
-    if (deleting) return
-    deleting = true
-    try {
-      while (confirmed.length > 0) await database.run(remove, [confirmed.splice(0, window)])
-    } catch (error) {
-      logger.warn({ err: error }, 'published rows could not be deleted; they will be published again')
-    } finally {
-      deleting = false
-    }
+    for (const id of ids) unconfirmed.delete(id)
+    void fate.add(ids)
+    publishMore()
   }
 
   async function takeOver(): Promise<boolean> {
@@ -143,7 +156,7 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
   }
 
   const poll = startLoop('the outbox poll', pollMs, logger, takeOver)
-  const idle = () => queue.length === 0 && unconfirmed.size === 0 && confirmed.length === 0 && !deleting
+  const idle = () => queue.length === 0 && unconfirmed.size === 0 && confirmed.isEmpty()
 
   return {
     push: (rows) => {

@@ -6,6 +6,7 @@ import {
   PaymentRefunded,
 } from '@holdfast/contracts/messages/payment'
 import { HoldDue } from '@holdfast/contracts/messages/reservation'
+import { getVerification } from '@holdfast/contracts/routes/operations'
 import * as routes from '@holdfast/contracts/routes/reservations'
 import { on } from '@holdfast/messaging/handler'
 import type { Transaction } from '@holdfast/messaging/transaction'
@@ -23,6 +24,7 @@ import { releaseHold } from './release-hold.ts'
 import type { Reservation } from './reservation.ts'
 import { advance, lockReservation } from './store.ts'
 import { startSweep } from './sweep.ts'
+import { verification } from './verification.ts'
 import type { WakeSettings } from './wake.ts'
 
 /** The reservation service: reservations, the saga, idempotency records and the timeline. */
@@ -51,6 +53,7 @@ export function startReservation(settings: Settings) {
       serve(routes.listReservations, listOfReservations(parts))
       serve(routes.getReservation, readReservation(parts))
       serve(routes.getTimeline, timelineOf(parts))
+      serve(getVerification, verification(parts, settings.CLOSE_DEADLINE_SECONDS))
 
       return {
         handlers: [

@@ -5,6 +5,7 @@ import { getVerification, type Verification } from '@holdfast/contracts/routes/o
 import * as reservations from '@holdfast/contracts/routes/reservations'
 import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import pg from 'pg'
 import { expectError, expectInvalid } from './support/errors.ts'
 import {
   aConfirmedReservation,
@@ -170,24 +171,25 @@ describe('drift is told by reservation, whichever database it is in', () => {
   }, 60_000)
 
   test('what was wrong at the first look only is not drift', async () => {
-    // Its seats are let go, and taken again while the question is being answered.
     const state = (to: string) => `update allocation set state = '${to}' where reservation_id = '${confirmed.id}'`
-    await stack.rows('inventory', state('released'))
-    const [{ now } = { now: new Date() }] = await stack.rows<{ now: Date }>(
-      'inventory',
-      'select clock_timestamp() as now',
-    )
-    const asked = look()
-    await eventually('inventory was asked', async () => {
-      const rows = await stack.rows(
-        'inventory',
-        "select from pg_stat_activity where query like '%slotExists%' and query_start > $1 and state = 'idle'",
-        [now],
-      )
-      return rows.length > 0
-    })
-    await stack.rows('inventory', state('booked'))
-    expect(driftIn(await asked)).toEqual([])
+    // Between both looks payment is asked what is on its way: there the question waits until the seats are as they were.
+    const payment = new pg.Client({ connectionString: stack.running.stack.databases.payment })
+    await payment.connect()
+    await payment.query('begin; lock table stripe_event in access exclusive mode')
+    try {
+      const { answer } = await whileWrong('inventory', [state('released'), state('booked')], async () => {
+        const answer = look()
+        await eventually('the first look is over', async () => {
+          const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%"receivedAt"%'`
+          return (await stack.rows('payment', waiting)).length > 0
+        })
+        return { answer }
+      })
+      await payment.query('rollback')
+      expect(driftIn(await answer)).toEqual([])
+    } finally {
+      await payment.end()
+    }
   }, 60_000)
 
   test('a dead letter, and a message that is not published, by the service that has it', async () => {

@@ -19,7 +19,7 @@ type Answer = z.input<typeof route.reply>
 const walkMs = 1_500
 const pauseMs = 500
 const patienceMs = 4_000
-/** Of each kind at once: some 300 kB from payment, answered in a few milliseconds. */
+/** Rows of each kind at once: few enough that nobody is kept from serving guests meanwhile. */
 const pageSize = 500
 
 export function verification(parts: Pick<Parts, 'database' | 'messaging'>, closeDeadlineSeconds: number) {

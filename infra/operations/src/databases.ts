@@ -1,3 +1,4 @@
+import type { Queries, Statement } from '@holdfast/db/database'
 import { databaseNames, databasesFromEnvironment } from '@holdfast/local/databases'
 import { readStackFile } from '@holdfast/local/stack-file'
 import pg from 'pg'
@@ -12,6 +13,8 @@ export { databaseNames }
 
 export interface Databases {
   rows<Row>(database: DatabaseName, sql: string, values?: readonly unknown[]): Promise<Row[]>
+  /** For what a service reads of its own. */
+  queries(database: DatabaseName): Pick<Queries, 'one' | 'many'>
   close(): Promise<void>
 }
 
@@ -25,16 +28,25 @@ const types = {
 export function openDatabases(mode: 'read' | 'write'): Databases {
   const urls = databasesFromEnvironment(process.env) ?? readStackFile().databases
   const pools = new Map(databaseNames.map((name) => [name, openPool(urls[name], mode)]))
+  const rows: Databases['rows'] = async (name, sql, values = []) => {
+    const pool = pools.get(name)
+    if (!pool) throw new Error(`there is no database ${name}`)
+    try {
+      return (await pool.query(sql, [...values])).rows
+    } catch (cause) {
+      throw new Error(`${name}'s database: ${cause instanceof Error ? describe(cause) : cause}`, { cause })
+    }
+  }
   return {
-    rows: async (name, sql, values = []) => {
-      const pool = pools.get(name)
-      if (!pool) throw new Error(`there is no database ${name}`)
-      try {
-        return (await pool.query(sql, [...values])).rows
-      } catch (cause) {
-        throw new Error(`${name}'s database: ${cause instanceof Error ? describe(cause) : cause}`, { cause })
-      }
-    },
+    rows,
+    queries: (database) => ({
+      many: ({ text }, values) => rows(database, text, values),
+      one: async <Row extends object>({ name, text }: Statement<Row>, values?: readonly unknown[]) => {
+        const [row, ...others] = await rows<Row>(database, text, values)
+        if (!row || others.length > 0) throw new Error(`${name} should have returned exactly one row`)
+        return row
+      },
+    }),
     close: async () => {
       await Promise.all([...pools.values()].map((pool) => pool.end()))
     },

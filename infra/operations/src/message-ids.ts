@@ -10,7 +10,7 @@ import { messageIdOf } from '@holdfast/messaging/envelope'
  */
 export interface Known {
   readonly reservationId: string
-  readonly holdExpiresAt: Date | undefined
+  readonly holdExpiresAt: string | undefined
   readonly intentIds: readonly string[]
   readonly refundIds: readonly string[]
   /** Of its payment: how often progress was told. */
@@ -35,12 +35,7 @@ export function possibleMessages(known: Known): Map<string, string> {
   const said: [MessageDefinition, object][] = [
     ...byReservation.map((definition): [MessageDefinition, object] => [definition, { reservationId }]),
     ...(holdExpiresAt
-      ? [
-          [reservation.HoldDue, { reservationId, dueAt: holdExpiresAt.toISOString() }] satisfies [
-            MessageDefinition,
-            object,
-          ],
-        ]
+      ? [[reservation.HoldDue, { reservationId, dueAt: holdExpiresAt }] satisfies [MessageDefinition, object]]
       : []),
     ...intentIds.flatMap((paymentIntentId): [MessageDefinition, object][] => [
       [payment.PaymentCaptured, { paymentIntentId }],

@@ -1,4 +1,4 @@
-import type { Booking } from './booking.ts'
+import type { Booking } from '@holdfast/verification/booking'
 import { type Databases, databaseNames } from './databases.ts'
 import { type Known, possibleMessages } from './message-ids.ts'
 import { details, type Line } from './story.ts'
@@ -123,17 +123,26 @@ function intentLines({ payment }: Booking): Line[] {
     const { id, status, amountReceivedMinor, currency, capturedAt, mismatch, updatedAt, refunds } = intent
     const received = `${id} received=${amountReceivedMinor} ${currency}`
     return [
-      ...(capturedAt ? [{ at: capturedAt, where: 'payment' as const, what: 'captured', details: received }] : []),
+      ...(capturedAt
+        ? [{ at: new Date(capturedAt), where: 'payment' as const, what: 'captured', details: received }]
+        : []),
       ...(mismatch
-        ? [{ at: updatedAt, where: 'payment' as const, what: `paid with another ${mismatch}`, details: received }]
+        ? [
+            {
+              at: new Date(updatedAt),
+              where: 'payment' as const,
+              what: `paid with another ${mismatch}`,
+              details: received,
+            },
+          ]
         : []),
       ...(status === 'canceled'
-        ? [{ at: updatedAt, where: 'payment' as const, what: 'intent cancelled', details: id }]
+        ? [{ at: new Date(updatedAt), where: 'payment' as const, what: 'intent cancelled', details: id }]
         : []),
       ...refunds.map((refund): Line => {
         const { createdAt, amountMinor, cause, status } = refund
         return {
-          at: createdAt,
+          at: new Date(createdAt),
           where: 'stripe',
           what: `refund ${refund.id}`,
           details: details({ of: id, amountMinor, cause, status }),

@@ -1,5 +1,6 @@
+import type { Finding } from '@holdfast/contracts/routes/operations'
+import { standingOf } from '@holdfast/verification/booking'
 import { z } from 'zod'
-import { type Finding, standingOf } from './booking.ts'
 import type { Databases } from './databases.ts'
 
 /** Stripe's own lists against payment's tables: what was paid and what went back, as the one who holds the money has it. */
@@ -87,7 +88,7 @@ export async function judgeStripe(databases: Databases, stripe: StripeDoor, days
         subject: reservationId,
         kind: 'stripe-unknown',
         what: `${id} is on record as paid, and Stripe's list does not have it as such`,
-        since: createdAt,
+        since: createdAt.toISOString(),
         standing: 'drift',
       })
   return { intents, findings }
@@ -99,10 +100,10 @@ export function judgeIntent(
   recorded: RecordedIntent | undefined,
   now: Date,
 ): Finding[] {
-  const since = new Date(created * 1_000)
+  const since = new Date(created * 1_000).toISOString()
   const common = { subject: metadata.reservationId ?? id, since }
   // A webhook may be late or lost: then polling finds it.
-  const standing = standingOf(since, now, pollSeconds)
+  const standing = standingOf(since, now.toISOString(), pollSeconds)
   if (status === 'succeeded' && recorded?.status !== 'succeeded') {
     const known = recorded ? `is ${recorded.status} on record` : 'is not on record'
     return [{ ...common, kind: 'stripe-paid', what: `${id} was paid ${received} at Stripe, and ${known}`, standing }]

@@ -1,16 +1,18 @@
 /** `npm run trace -- <reservation id | pi_… | reservation reference>`: one booking's whole story across the services. */
 import { parseArgs } from 'node:util'
-import type { Booking, Finding } from './booking.ts'
+import type { Finding } from '@holdfast/contracts/routes/operations'
+import type { Booking } from '@holdfast/verification/booking'
+import { judge } from '@holdfast/verification/judge'
+import { lookAt } from '@holdfast/verification/verification'
 import { Failed, print, runCommand } from './command.ts'
 import { type Databases, openDatabases } from './databases.ts'
-import { judge } from './judge.ts'
-import { readBookings } from './read-bookings.ts'
 import { readStory } from './read-story.ts'
+import { sourcesIn } from './sources.ts'
 import { inOrder, told } from './story.ts'
 import { oneLine, table } from './table.ts'
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-const nobody = { now: new Date(), reservation: undefined, allocation: undefined, payment: undefined }
+const nobody = { now: '', reservation: undefined, allocation: undefined, payment: undefined }
 
 await runCommand(async () => {
   const { positionals } = parseArgs({ allowPositionals: true })
@@ -48,7 +50,7 @@ async function reservationOf(databases: Databases, name: string): Promise<string
 }
 
 async function tell(databases: Databases, id: string): Promise<void> {
-  const [booking] = await readBookings(databases, [id])
+  const [booking] = (await lookAt(sourcesIn(databases), { of: [id] })).bookings
   const lines = await readStory(databases, booking ?? { ...nobody, id })
   const from = inOrder(lines)[0]?.at
   if (!from) throw new Failed(`No service knows a reservation ${id}.`)
@@ -67,7 +69,7 @@ function standing({ reservation, allocation, payment }: Booking): string[][] {
         ? `${reservation.status}, ${reservation.paymentStatus}; payment ${reservation.payment}, seats ${reservation.seats}`
         : 'none',
     ],
-    ['  looked at next', reservation?.wakeAt?.toISOString() ?? 'never: all is done'],
+    ['  looked at next', reservation?.wakeAt ?? 'never: all is done'],
     ['  inventory', allocation ? `${allocation.guests ?? 'no'} seats ${allocation.state}` : 'none'],
     ['  payment', payment ? `${payment.state}; ${intents || 'no intent'}` : 'none'],
   ]

@@ -18,16 +18,22 @@ client can act on them.`
 /** The calls that every booking makes, in their order. */
 export const flow = ['createHold', 'convertHold', 'confirmReservation', 'getPaymentStatus']
 
-export const tagOf = {
+const tagOfService = {
   reservation: 'Reservations',
   payment: 'Payments',
   inventory: 'Catalogue',
 } as const satisfies Record<Route['service'], string>
+const operations = 'Operations'
+
+/** Whoever operates the system does not mind which service answers. */
+export const tagOf = ({ service, url }: Route): string =>
+  url.startsWith('/v1/operations/') ? operations : tagOfService[service]
 
 export const tags = [
-  { name: tagOf.reservation, description: 'Holding seats, paying for them, and what became of it' },
-  { name: tagOf.payment, description: "The caller's saved cards, and Stripe's events" },
-  { name: tagOf.inventory, description: 'Experiences and their time slots, with availability and prices' },
+  { name: tagOfService.reservation, description: 'Holding seats, paying for them, and what became of it' },
+  { name: tagOfService.payment, description: "The caller's saved cards, and Stripe's events" },
+  { name: tagOfService.inventory, description: 'Experiences and their time slots, with availability and prices' },
+  { name: operations, description: 'Whether the system is as promised, for those who run it' },
 ]
 
 const header = (text: string, type: 'string' | 'integer' = 'string') => ({ description: text, schema: { type } })

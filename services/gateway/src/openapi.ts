@@ -3,6 +3,7 @@ import { errors } from '@holdfast/contracts/errors'
 import type { Route } from '@holdfast/contracts/route'
 import { allRoutes } from '@holdfast/contracts/routes/all'
 import * as catalog from '@holdfast/contracts/routes/catalog'
+import * as operations from '@holdfast/contracts/routes/operations'
 import * as payments from '@holdfast/contracts/routes/payments'
 import * as reservations from '@holdfast/contracts/routes/reservations'
 import Fastify, { type FastifySchema } from 'fastify'
@@ -62,7 +63,7 @@ const toJsonSchema = createJsonSchemaTransform({
 })
 
 const names = new Map<unknown, string>(
-  Object.entries({ ...reservations, ...payments, ...catalog }).map(([name, value]) => [value, name]),
+  Object.entries({ ...reservations, ...payments, ...catalog, ...operations }).map(([name, value]) => [value, name]),
 )
 
 /** The way of a booking first. */
@@ -79,7 +80,7 @@ function schemaOf(route: Route): FastifySchema {
   return {
     operationId: names.get(route) ?? `${route.method} ${route.url}`,
     summary: route.summary,
-    tags: [tagOf[route.service]],
+    tags: [tagOf(route)],
     ...(route.auth === 'operator' && { description: 'Operators only: the Cognito group `operators`.' }),
     ...(route.auth !== 'none' && { security: [{ accessToken: [] }] }),
     ...(route.params && { params: route.params }),

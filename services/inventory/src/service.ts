@@ -1,4 +1,4 @@
-import { AllocateSeats } from '@holdfast/contracts/messages/inventory'
+import { AllocateSeats, ReadInventoryTraffic, ReadSeats } from '@holdfast/contracts/messages/inventory'
 import {
   createExperience,
   createTimeSlot,
@@ -10,6 +10,7 @@ import {
   updateTimeSlot,
 } from '@holdfast/contracts/routes/catalog'
 import { answer } from '@holdfast/messaging/handler'
+import { readTraffic } from '@holdfast/messaging/traffic'
 import type { Running } from '@holdfast/runtime/run'
 import { startService } from '@holdfast/service/service'
 import { createAllocator } from './allocate.ts'
@@ -18,6 +19,7 @@ import { openCatalogue } from './catalogue.ts'
 import type { Settings } from './config.ts'
 import { onConfirmSeats } from './confirm-seats.ts'
 import { changeExperience, offerExperience } from './experiences.ts'
+import { readSeats } from './facts.ts'
 import { onReacquireSeats } from './reacquire-seats.ts'
 import { onReleaseSeats } from './release-seats.ts'
 import { addTimeSlot, changeTimeSlot } from './time-slots.ts'
@@ -43,7 +45,11 @@ export function startInventory(settings: Settings): Promise<Running & { url: str
       serve(updateTimeSlot, ({ params, body }) => changeTimeSlot(database, params.id, body))
 
       return {
-        answers: [answer(AllocateSeats, createAllocator(database, logger))],
+        answers: [
+          answer(AllocateSeats, createAllocator(database, logger)),
+          answer(ReadSeats, (which) => readSeats(database, which)),
+          answer(ReadInventoryTraffic, ({ reservationId }) => readTraffic(database, reservationId)),
+        ],
         handlers: [onConfirmSeats(logger), onReleaseSeats(logger), onReacquireSeats()],
         loops: [startAudit(parts, settings)],
       }

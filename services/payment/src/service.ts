@@ -1,9 +1,12 @@
+import { ReadPayments, ReadPaymentTraffic } from '@holdfast/contracts/messages/payment'
+import { answer } from '@holdfast/messaging/handler'
 import { startLoop } from '@holdfast/runtime/loop'
 import { startService } from '@holdfast/service/service'
 import { auditMoney } from './audit.ts'
 import { closePayment, createCloser } from './close-payment.ts'
 import type { Settings } from './config.ts'
 import { createCustomers, customerOperations } from './customers.ts'
+import { readPayments, readPaymentTraffic } from './facts.ts'
 import { intentOperations } from './intent-calls.ts'
 import { methodOperations } from './keep-card.ts'
 import { createLanes } from './lanes.ts'
@@ -52,6 +55,8 @@ export function startPayment(settings: Settings) {
           openPayment({ stripe, calls, customers, lanes }),
           settlePayment(stripeParts),
           readPayment(stripeParts),
+          answer(ReadPayments, (which) => readPayments(database, which)),
+          answer(ReadPaymentTraffic, ({ reservationId }) => readPaymentTraffic(database, reservationId)),
         ],
         handlers: [closePayment(calls, closeNow), refundPayment(calls, logger), pollPayment(stripeParts)],
         loops: [...reconciling.loops, auditing, { stop: async () => stripe.close(), nudge: () => {} }],

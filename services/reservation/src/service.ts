@@ -1,3 +1,4 @@
+import { getVerification } from '@holdfast/contracts/routes/operations'
 import * as routes from '@holdfast/contracts/routes/reservations'
 import { startService } from '@holdfast/service/service'
 import { answerAudit, answerMoneyAudit } from './audit.ts'
@@ -10,6 +11,7 @@ import { paymentStatus } from './payment-status.ts'
 import { listOfReservations, readReservation, timelineOf } from './read-reservations.ts'
 import { releaseHold } from './release-hold.ts'
 import { startSweep } from './sweep.ts'
+import { verification } from './verification.ts'
 import type { WakeSettings } from './wake.ts'
 
 /** The reservation service: reservations, the saga, idempotency records and the timeline. */
@@ -36,6 +38,7 @@ export function startReservation(settings: Settings) {
       serve(routes.listReservations, listOfReservations(parts))
       serve(routes.getReservation, readReservation(parts))
       serve(routes.getTimeline, timelineOf(parts))
+      serve(getVerification, verification(parts, settings.CLOSE_DEADLINE_SECONDS))
 
       return {
         handlers: handlers(wake),

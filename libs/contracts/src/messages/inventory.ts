@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { AllocationFacts, SlotFacts, Traffic, Which, WhoseTraffic } from '../facts.ts'
 import { defineCommand, defineEvent, defineRequest } from '../message.ts'
-import { Experience, Id, Price, TimeSlot } from '../values.ts'
+import { Experience, Id, Price, TimeSlot, Timestamp } from '../values.ts'
 
 const OfReservation = z.object({ reservationId: Id })
 const byReservation = (body: { reservationId: string }) => body.reservationId
@@ -65,4 +66,18 @@ export const SeatsRefused = defineEvent('inventory.seats-refused', 1, {
   heardBy: ['reservation'],
   body: OfReservation,
   key: byReservation,
+})
+
+/** Allocations by their reservations' ids, and slots by their own: the same ids, or the next of both. */
+export const ReadSeats = defineRequest('inventory.read-seats', 1, {
+  to: 'inventory',
+  body: Which,
+  reply: z.object({ now: Timestamp, allocations: z.array(AllocationFacts), slots: z.array(SlotFacts) }),
+})
+export type SeatsOnRecord = z.infer<typeof ReadSeats.reply>
+
+export const ReadInventoryTraffic = defineRequest('inventory.read-traffic', 1, {
+  to: 'inventory',
+  body: WhoseTraffic,
+  reply: Traffic,
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { PaymentFacts, PaymentTraffic, Which, WhoseTraffic } from '../facts.ts'
 import { defineCommand, defineEvent, defineRequest } from '../message.ts'
 import { Currency, Id, Refund, Timestamp } from '../values.ts'
 
@@ -180,4 +181,18 @@ export const PaymentRefundFailed = defineEvent('payment.refund-failed', 1, {
   heardBy: ['reservation'],
   body: Returned,
   key: (failed) => failed.refund.refundId,
+})
+
+/** Payments with their intents and refunds, by their reservations' ids. */
+export const ReadPayments = defineRequest('payment.read-payments', 1, {
+  to: 'payment',
+  body: Which,
+  reply: z.object({ now: Timestamp, payments: z.array(PaymentFacts) }),
+})
+export type PaymentsOnRecord = z.infer<typeof ReadPayments.reply>
+
+export const ReadPaymentTraffic = defineRequest('payment.read-traffic', 1, {
+  to: 'payment',
+  body: WhoseTraffic,
+  reply: PaymentTraffic,
 })

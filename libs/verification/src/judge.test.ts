@@ -1,11 +1,12 @@
+import type { AllocationFacts, IntentFacts, PaymentFacts, RefundFacts } from '@holdfast/contracts/facts'
 import { describe, expect, test } from '@jest/globals'
-import type { AllocationFacts, Booking, IntentFacts, PaymentFacts, RefundFacts, ReservationFacts } from './booking.ts'
+import type { Booking, ReservationFacts } from './booking.ts'
 import { judge } from './judge.ts'
 
 /** Each kind of drift is seen, and what is only on its way is not taken for one. */
 
-const now = new Date('2026-11-23T12:00:00Z')
-const ago = (seconds: number) => new Date(now.getTime() - seconds * 1_000)
+const now = '2026-11-23T12:00:00.000Z'
+const ago = (seconds: number) => new Date(Date.parse(now) - seconds * 1_000).toISOString()
 const id = '5b0c2c52-2f3a-5b5e-8a43-6f1f6f0a9d01'
 const slot = '11111111-1111-4111-8111-111111111111'
 
@@ -38,12 +39,12 @@ const seats = (state: AllocationFacts['state'], changes: Partial<AllocationFacts
   state,
   timeSlotId: slot,
   guests: 2,
+  slotExists: true,
   auditAt: ago(-600),
   ...changes,
 })
 const captured: IntentFacts = {
   id: 'pi_1',
-  paymentId: 'p',
   status: 'succeeded',
   amountReceivedMinor: 15_000,
   currency: 'usd',
@@ -70,7 +71,6 @@ const refund = (changes: Partial<RefundFacts> = {}): RefundFacts => ({
 })
 const told = { refunds: [{ refundId: 're_1', paymentIntentId: 'pi_1' }] }
 const payment = (intents: IntentFacts[], changes: Partial<PaymentFacts> = {}): PaymentFacts => ({
-  id: 'p',
   reservationId: id,
   state: 'open',
   closeAt: null,
@@ -233,6 +233,11 @@ describe('drift', () => {
       'seats of another slot',
       { reservation: held, allocation: seats('held', { timeSlotId: id }) },
       ['drift: other-seats'],
+    ],
+    [
+      'seats of a slot that is not there',
+      { reservation: held, allocation: seats('held', { slotExists: false }) },
+      ['drift: slot-missing'],
     ],
     ['booked seats of nobody', { allocation: seats('booked') }, ['drift: seats-without-reservation']],
     [

@@ -1,4 +1,5 @@
-import { type Booking, type Bounds, defaultBounds, type Finding } from './booking.ts'
+import type { Finding } from '@holdfast/contracts/routes/operations'
+import { type Booking, type Bounds, defaultBounds } from './booking.ts'
 import { judgeMoney } from './judge-money.ts'
 import { judgeProgress, judgeSeats } from './judge-seats.ts'
 

@@ -1,19 +1,10 @@
-import {
-  type Booking,
-  type Bounds,
-  type Finding,
-  type IntentFacts,
-  type RefundFacts,
-  type ReservationFacts,
-  standingOf,
-} from './booking.ts'
+import type { IntentFacts, RefundFacts } from '@holdfast/contracts/facts'
+import { type Booking, type Bounds, type ReservationFacts, type Said, standingOf } from './booking.ts'
 
 /** A reservation against its money: each capture pays for one confirmed reservation, or goes back once. Pure. */
 
-type Said = Omit<Finding, 'subject'>
-
 /** A refund that failed gave nothing back. */
-export const isLive = ({ status }: RefundFacts): boolean => status !== 'failed' && status !== 'canceled'
+const isLive = ({ status }: RefundFacts): boolean => status !== 'failed' && status !== 'canceled'
 const sum = (refunds: readonly RefundFacts[]) => refunds.reduce((total, { amountMinor }) => total + amountMinor, 0)
 export const returnedOf = (intent: IntentFacts): number => sum(intent.refunds.filter(isLive))
 export const hasMoney = ({ capturedAt, mismatch }: IntentFacts): boolean => capturedAt !== null || mismatch !== null
@@ -129,7 +120,7 @@ function judgePaying(
 }
 
 /** Money that went back is told to the reservation. */
-function judgeTold(intent: IntentFacts, reservation: ReservationFacts, now: Date, bounds: Bounds): Said[] {
+function judgeTold(intent: IntentFacts, reservation: ReservationFacts, now: string, bounds: Bounds): Said[] {
   const told = new Set(reservation.refunds.map(({ refundId }) => refundId))
   return intent.refunds
     .filter((refund) => isLive(refund) && !told.has(refund.id))

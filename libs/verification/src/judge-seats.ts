@@ -1,15 +1,7 @@
-import {
-  type AllocationFacts,
-  type Booking,
-  type Bounds,
-  type Finding,
-  type ReservationFacts,
-  standingOf,
-} from './booking.ts'
+import type { AllocationFacts } from '@holdfast/contracts/facts'
+import { type Booking, type Bounds, type ReservationFacts, type Said, standingOf } from './booking.ts'
 
 /** A reservation by itself (does somebody look after it?) and against its seats. Pure. */
-
-type Said = Omit<Finding, 'subject'>
 
 const isOpen = ({ status }: ReservationFacts) => status === 'held' || status === 'pending'
 
@@ -74,10 +66,11 @@ const matching = {
 
 export function judgeSeats(booking: Booking, bounds: Bounds): Said[] {
   const { reservation, allocation, now } = booking
-  if (!reservation) return allocation ? judgeOrphan(allocation, now, bounds) : []
+  const astray = allocation ? judgeAstray(allocation, now) : []
+  if (!reservation) return allocation ? [...astray, ...judgeOrphan(allocation, now, bounds)] : []
   const { status, seats, movedAt } = reservation
   const state = allocation?.state ?? 'none'
-  const findings: Said[] = []
+  const findings: Said[] = [...astray]
   if (!(matching[seats] as readonly string[]).includes(state)) {
     const has = state === 'none' ? 'inventory has no seats for it' : `inventory has its seats ${state}`
     findings.push({
@@ -99,8 +92,15 @@ export function judgeSeats(booking: Booking, bounds: Bounds): Said[] {
   return findings
 }
 
+/** Seats that no slot counts. */
+function judgeAstray({ state, guests, timeSlotId, slotExists }: AllocationFacts, now: string): Said[] {
+  if (state === 'released' || slotExists) return []
+  const what = `${guests} seats ${state} on slot ${timeSlotId}, and there is no such slot`
+  return [{ kind: 'slot-missing', what, since: now, standing: 'drift' }]
+}
+
 /** Seats without a reservation: an answer that got lost, and the audit finds it; anything but held ones is wrong. */
-function judgeOrphan({ state, guests, timeSlotId, auditAt }: AllocationFacts, now: Date, bounds: Bounds): Said[] {
+function judgeOrphan({ state, guests, timeSlotId, auditAt }: AllocationFacts, now: string, bounds: Bounds): Said[] {
   if (state === 'released') return []
   const standing = state === 'held' ? standingOf(auditAt, now, bounds.audit) : 'drift'
   const what = `${guests} seats ${state} on slot ${timeSlotId}, and there is no such reservation`

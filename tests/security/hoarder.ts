@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import * as reservations from '@holdfast/contracts/routes/reservations'
 import { eventually } from '@holdfast/testing/facts'
 import { beforeEach, expect, test } from '@jest/globals'
+import pg from 'pg'
 import { type Answer, type Api, apiAt } from '../support/api.ts'
 import { anOffer, aUser, holdBody, type Offer, untilSeats } from '../support/situation.ts'
 import type { TestStack } from '../support/stack.ts'
@@ -42,7 +43,13 @@ export function hoarder(stack: TestStack): void {
   }
 
   test('of a hundred requests at once through two instances, exactly as many become holds as one may have', async () => {
-    const answers = await many(100, (nth) => hold(nth))
+    const answers = await whileNobodyWrites(stack, async (release) => {
+      const asked = many(100, (nth) => hold(nth))
+      // All of them have looked, found a place, and been given seats; both instances stand before their insert.
+      await untilSeats(stack, offer.timeSlotId, { held: 100, booked: 0 })
+      await release()
+      return asked
+    })
     expect(held(answers)).toHaveLength(mostHolds)
     expectRefused(answers.filter(({ status }) => status !== 200))
     const sql = `select id from reservation where time_slot_id = $1 and status = 'held'`
@@ -91,4 +98,21 @@ export function hoarder(stack: TestStack): void {
     offer = await anOffer(stack)
     expect((await hold(0)).body).toMatchObject({ reservation: { status: 'held' } })
   })
+}
+
+/** Reservations can be read and not written until `release` is called, when two instances have come to write. */
+async function whileNobodyWrites<T>(stack: TestStack, work: (release: () => Promise<void>) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: stack.running.stack.databases.reservation })
+  await client.connect()
+  try {
+    await client.query('begin')
+    await client.query('lock table reservation in share mode')
+    return await work(async () => {
+      const sql = `select 1 from pg_locks where relation = 'reservation'::regclass and not granted`
+      await eventually('two instances wait', async () => (await stack.rows('reservation', sql)).length >= 2)
+      await client.query('commit')
+    })
+  } finally {
+    await client.end()
+  }
 }

@@ -1,5 +1,8 @@
 import { describe } from '@jest/globals'
 import { hoarder, mostHolds } from './security/hoarder.ts'
+import { hostileBodies } from './security/hostile-bodies.ts'
+import { injection } from './security/injection.ts'
+import { logs } from './security/logs.ts'
 import { smuggling } from './security/smuggling.ts'
 import { tokens } from './security/tokens.ts'
 import { stackOfThisFile } from './support/stack.ts'
@@ -19,4 +22,7 @@ const stack = stackOfThisFile(
 
 describe('tokens', () => tokens(stack))
 describe('smuggled requests', () => smuggling(stack))
+describe('hostile bodies', () => hostileBodies(stack))
+describe('text that would be more', () => injection(stack))
 describe('a hoarder', () => hoarder(stack))
+describe('the logs', () => logs(stack))

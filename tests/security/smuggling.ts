@@ -62,7 +62,6 @@ const refused: [string, (hidden: string) => string][] = [
     'an endless chunk extension',
     (hidden) => `${post('Transfer-Encoding: chunked')}2;a=${'b'.repeat(40_000)}\r\n{}\r\n0\r\n\r\n${hidden}`,
   ],
-  ['no host', (hidden) => lines('GET /v1/experiences HTTP/1.1', '', hidden)],
   ['a version that is none', (hidden) => lines('GET /v1/experiences HTTP/1.9', 'Host: x', '', hidden)],
   ['no version', (hidden) => `GET /v1/experiences\r\n${hidden}`],
   ['the preface of HTTP/2', (hidden) => lines('PRI * HTTP/2.0', '', 'SM', '', hidden)],

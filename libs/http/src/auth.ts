@@ -95,19 +95,37 @@ export function createVerifier(settings: {
   }
 }
 
-/** Only the place that the keys come from can be redirected; how a token is judged stays Cognito's. */
+/** While the keys cannot be had, one try in this time: whoever sends tokens by unknown keys must not send us after them. */
+const afterFailureMs = 500
+
 function fetcherFor(origin: string | undefined): SimpleFetcher {
-  const fetcher = new SimpleFetcher()
-  if (!origin) return fetcher
-  const local = (uri: string) => new URL(new URL(uri).pathname, origin)
+  const fetcher = origin ? localFetcher(origin) : new SimpleFetcher()
+  let failure: { readonly error: unknown; readonly untilMs: number } | undefined
   return {
     defaultRequestOptions: fetcher.defaultRequestOptions,
     fetch: async (uri: string) => {
+      if (failure && Date.now() < failure.untilMs) throw failure.error
+      try {
+        return await fetcher.fetch(uri)
+      } catch (error) {
+        failure = { error, untilMs: Date.now() + afterFailureMs }
+        throw error
+      }
+    },
+  } as unknown as SimpleFetcher
+}
+
+/** Only the place that the keys come from can be redirected; how a token is judged stays Cognito's. */
+function localFetcher(origin: string): Pick<SimpleFetcher, 'defaultRequestOptions' | 'fetch'> {
+  const local = (uri: string) => new URL(new URL(uri).pathname, origin)
+  return {
+    defaultRequestOptions: new SimpleFetcher().defaultRequestOptions,
+    fetch: async (uri) => {
       const response = await fetch(local(uri), { signal: AbortSignal.timeout(3_000) }).catch((error: unknown) => {
         throw new FetchError(uri, error)
       })
       if (!response.ok) throw new FetchError(uri, `status ${response.status}`)
       return response.arrayBuffer()
     },
-  } as unknown as SimpleFetcher
+  }
 }

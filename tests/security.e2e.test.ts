@@ -1,4 +1,6 @@
 import { describe } from '@jest/globals'
+import { databases } from './security/databases.ts'
+import { headers } from './security/headers.ts'
 import { hoarder, mostHolds } from './security/hoarder.ts'
 import { hostileBodies } from './security/hostile-bodies.ts'
 import { injection } from './security/injection.ts'
@@ -25,4 +27,6 @@ describe('smuggled requests', () => smuggling(stack))
 describe('hostile bodies', () => hostileBodies(stack))
 describe('text that would be more', () => injection(stack))
 describe('a hoarder', () => hoarder(stack))
+describe('databases', () => databases(stack))
+describe('headers', () => headers(stack))
 describe('the logs', () => logs(stack))

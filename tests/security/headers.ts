@@ -18,6 +18,7 @@ export function headers(stack: TestStack): void {
         for (const name of ['server', 'x-powered-by', 'via', 'x-aspnet-version', 'set-cookie', 'etag'])
           expect([name, seen.get(name)]).toEqual([name, null])
         expect([...seen.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([])
+        expect(seen.get('x-content-type-options')).toBe('nosniff')
         if (path.includes('%zz')) continue
         expect(Object.fromEntries(seen)).toMatchObject({
           'content-security-policy': "default-src 'none';frame-ancestors 'none'",

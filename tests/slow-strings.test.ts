@@ -134,7 +134,7 @@ describe('is judged as fast as a harmless one', () => {
       const harmless = Math.max(leastMs, quickestMs(judge, repeat('harmless ')(length)))
       for (const [start, part, end] of shapes) {
         const value = start + repeat(part)(length - start.length - end.length) + end
-        const times = quickestMs(judge, value) / harmless
+        const times = quickestMs(judge, value, mostTimes * harmless) / harmless
         if (times > mostTimes)
           throw new Error(`${times.toFixed(0)} times as slow: ${JSON.stringify(value.slice(0, 40))}… of ${length}`)
       }
@@ -147,10 +147,10 @@ test('a pattern that goes back over what it has read would be noticed', () => {
   expect(quickestMs((text) => /\s+$/.test(text), endless) / leastMs).toBeGreaterThan(mostTimes)
 })
 
-/** Of several tries, so that what else the machine had to do meanwhile does not count. */
-function quickestMs(judge: Judge, value: string): number {
+/** Of several tries, so that what else the machine had to do meanwhile does not count; the first that is quick enough will do. */
+function quickestMs(judge: Judge, value: string, quickEnoughMs = leastMs): number {
   let quickest = Number.POSITIVE_INFINITY
-  for (let round = 0; round < rounds && quickest > leastMs; round += 1) {
+  for (let round = 0; round < rounds && quickest > quickEnoughMs; round += 1) {
     const startedAt = performance.now()
     judge(value)
     quickest = Math.min(quickest, performance.now() - startedAt)

@@ -1,6 +1,9 @@
+import type { Route } from '@holdfast/contracts/route'
+import { allRoutes } from '@holdfast/contracts/routes/all'
 import * as payments from '@holdfast/contracts/routes/payments'
 import * as reservations from '@holdfast/contracts/routes/reservations'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import type { CallOptions } from '../support/api.ts'
 import { expectError } from '../support/errors.ts'
 import {
   aConfirmedReservation,
@@ -47,46 +50,77 @@ export function strangers(stack: TestStack): void {
     requests: await stack.emulator.requests(),
   })
 
+  /** By route, how a stranger tries to get at each thing, and the 404 that all of it ends with. */
+  const ids = () => [held, pending.id, confirmed.id]
+  const byId = () => ids().map((id) => ({ params: { id } }))
+  const byCard = () => [{ params: { id: card.id } }, { params: { id: stripesCard } }]
+  const attempts: Record<string, Attempt> = {
+    'GET /v1/reservations/:id': { code: 'RESERVATION_NOT_FOUND', of: byId },
+    'GET /v1/reservations/:id/payment-status': { code: 'RESERVATION_NOT_FOUND', of: byId },
+    'GET /v1/reservations/:id/timeline': { code: 'RESERVATION_NOT_FOUND', of: byId },
+    'DELETE /v1/reservations/hold/:id': { code: 'RESERVATION_NOT_FOUND', of: byId },
+    'POST /v1/reservations/hold/convert': {
+      code: 'RESERVATION_NOT_FOUND',
+      of: () =>
+        ids().flatMap((holdId) =>
+          [{}, { paymentMethodId: card.id }, { savePaymentMethod: true }].map((more) => ({
+            body: { holdId, ...more },
+          })),
+        ),
+    },
+    'POST /v1/reservations/confirm': {
+      code: 'RESERVATION_NOT_FOUND',
+      of: () =>
+        ids().flatMap((reservationId) =>
+          [pending, confirmed].map(({ paymentIntentId }) => ({ body: { reservationId, paymentIntentId } })),
+        ),
+    },
+    'DELETE /v1/payments/methods/:id': { code: 'PAYMENT_METHOD_NOT_FOUND', of: byCard },
+    'PUT /v1/payments/methods/:id/default': { code: 'PAYMENT_METHOD_NOT_FOUND', of: byCard },
+  }
+  /** What names nothing that belongs to anybody, or is looked at below. */
+  const nobodys = [
+    // Everybody's: the catalogue, which only operators change.
+    ...allRoutes.filter(({ service }) => service === 'inventory').map(nameOf),
+    // The caller's own, and nothing else is named.
+    ...['GET /v1/reservations', 'GET /v1/payments/methods', 'POST /v1/reservations/hold'],
+    // By a name at Stripe.
+    'POST /v1/payments/methods',
+    // Authenticated by its signature.
+    'POST /v1/webhooks/stripe',
+  ]
+
+  test('every route is known to be nobody’s, or tried by a stranger', () => {
+    expect([...Object.keys(attempts), ...nobodys].sort()).toEqual(allRoutes.map(nameOf).sort())
+  })
+
   describe.each([
     ['a stranger', aUser()],
     ['even an operator', operator],
   ])('%s', (_who, as) => {
-    test("finds none of somebody else's reservations, whatever is tried, and Stripe hears nothing of it", async () => {
+    test("finds nothing of somebody else's, whatever is tried, and Stripe hears nothing of it", async () => {
+      const { id: own } = await aHold(stack, as)
       const before = await everything()
-      for (const id of [held, pending.id, confirmed.id]) {
-        const params = { id }
-        for (const route of [
-          reservations.getReservation,
-          reservations.getPaymentStatus,
-          reservations.getTimeline,
-          reservations.releaseHold,
-        ])
-          expectError(await stack.api.call(route, { as, params }), 'RESERVATION_NOT_FOUND')
-        for (const body of [
-          { holdId: id },
-          { holdId: id, paymentMethodId: card.id },
-          { holdId: id, savePaymentMethod: true },
-        ])
-          expectError(await stack.api.call(reservations.convertHold, { as, body }), 'RESERVATION_NOT_FOUND')
-        for (const paymentIntentId of [pending.paymentIntentId, confirmed.paymentIntentId]) {
-          const body = { reservationId: id, paymentIntentId }
-          expectError(await stack.api.call(reservations.confirmReservation, { as, body }), 'RESERVATION_NOT_FOUND')
-        }
+      for (const [name, attempt] of Object.entries(attempts)) {
+        const route = allRoutes.find((each) => nameOf(each) === name)
+        if (!route) throw new Error(`there is no route ${name}`)
+        for (const options of attempt.of())
+          expectError(await stack.api.call(route, { as, ...options } as CallOptions<Route>), attempt.code)
       }
       const { reservations: theirs } = await stack.api.ok(reservations.listReservations, { as, query: { limit: 100 } })
       expect(theirs.filter(({ id }) => [held, pending.id, confirmed.id].includes(id))).toEqual([])
+      expect((await stack.api.ok(payments.listPaymentMethods, { as })).data).toEqual([])
       expect(await everything()).toEqual(before)
+      expect(await readReservation(stack, as, own)).toMatchObject({ status: 'held', paymentStatus: 'unpaid' })
     })
 
-    test("finds none of somebody else's cards, whatever is tried, and Stripe hears nothing of it", async () => {
+    test("cannot pay its own hold with somebody else's card", async () => {
       const { id: holdId } = await aHold(stack, as)
       const before = await everything()
-      const params = { id: card.id }
-      expectError(await stack.api.call(payments.deletePaymentMethod, { as, params }), 'PAYMENT_METHOD_NOT_FOUND')
-      expectError(await stack.api.call(payments.setDefaultPaymentMethod, { as, params }), 'PAYMENT_METHOD_NOT_FOUND')
-      const body = { holdId, paymentMethodId: card.id }
-      expectError(await stack.api.call(reservations.convertHold, { as, body }), 'PAYMENT_METHOD_NOT_FOUND')
-      expect((await stack.api.ok(payments.listPaymentMethods, { as })).data).toEqual([])
+      for (const paymentMethodId of [card.id, stripesCard]) {
+        const body = { holdId, paymentMethodId }
+        expectError(await stack.api.call(reservations.convertHold, { as, body }), 'PAYMENT_METHOD_NOT_FOUND')
+      }
       expect(await everything()).toEqual(before)
       expect(await readReservation(stack, as, holdId)).toMatchObject({ status: 'held', paymentStatus: 'unpaid' })
     })
@@ -118,3 +152,10 @@ export function strangers(stack: TestStack): void {
     expectError(answer, 'RESERVATION_NOT_FOUND')
   })
 }
+
+interface Attempt {
+  readonly code: 'RESERVATION_NOT_FOUND' | 'PAYMENT_METHOD_NOT_FOUND'
+  of(): Pick<CallOptions<Route>, 'body'>[] | { params: { id: string } }[]
+}
+
+const nameOf = ({ method, url }: Route) => `${method} ${url}`

@@ -81,9 +81,9 @@ export function openMessaging(
   return {
     transact: (work) => transact(work),
     prepare: (message) => outboxRow(message, service),
-    tell: async (rows, write) => {
+    tell: async (rows, write, written) => {
       const result = await write(outboxColumns(rows))
-      relay.push(rows)
+      relay.push(written(result))
       return result
     },
     ask: createAsker(world, process, service) as Messaging['ask'],

@@ -59,7 +59,7 @@ export function startReservation(
     },
   )
 
-  const hold = createHold({ ...parts, maxActiveHoldsPerSlot: 1_000 })
+  const hold = createHold({ ...parts, maxActiveHoldsPerSlot: 1 })
   const convert = convertHold(parts, settings)
   const status = paymentStatus(parts, settings)
   const request = { id: 'request' }

@@ -28,17 +28,26 @@ export function createReservationTables(store: Store, clock: Clock) {
 
   const seen = (row: Reservation | undefined) => (row ? [{ ...row, now: new Date() }] : [])
 
-  function hold(values: Values): object[] {
+  const activeHolds = (userId: string, timeSlotId: string) =>
+    reservations.where((row) => row.userId === userId && row.timeSlotId === timeSlotId && isActive(row)).length
+
+  /** Whether it was within the limit; beyond it, the id and the refusal are all that is kept. */
+  function hold(values: Values, limit: number): boolean {
     const [id, userId, experienceId, timeSlotId, numberOfGuests, guestName, guestEmail, guestPhone, specialRequests] =
       values
     const [originalPrice, discountApplied, totalPrice, currency, experience, timeSlot, holdExpiresAt, now] =
       values.slice(9)
-    const [keyId, requestHash, answer] = values.slice(20)
+    const [keyId, requestHash, answer, refusal] = values.slice(20)
     if (ids.get(id)) throw violation('reservation_id_pkey')
     if (messaging.keys.get(keyId)) throw violation('idempotency_key_pkey')
     ids.put(id, { id })
-    const key = { id: keyId, requestHash, status: 200, body: JSON.parse(answer), recovery: null, lockedUntil: null }
-    messaging.keys.put(keyId, key)
+    const fits = activeHolds(userId, timeSlotId) < limit
+    const [status, body] = fits ? [200, answer] : [400, refusal]
+    messaging.keys.put(keyId, {
+      ...{ id: keyId, requestHash, status, body: JSON.parse(body) },
+      ...{ recovery: null, lockedUntil: null },
+    })
+    if (!fits) return false
     const guest = { userId, numberOfGuests, guestName, guestEmail, guestPhone, specialRequests }
     const price = { originalPrice, discountApplied, totalPrice, currency }
     const copies = { experience: JSON.parse(experience), timeSlot: JSON.parse(timeSlot) }
@@ -46,7 +55,7 @@ export function createReservationTables(store: Store, clock: Clock) {
     const row: Reservation = { id, experienceId, timeSlotId, ...guest, ...price, ...copies, ...times, ...asItBegins }
     reservations.put(id, row)
     note(id, 'held', 'held')
-    return [{ id }]
+    return true
   }
 
   function save(values: Values) {
@@ -82,15 +91,20 @@ export function createReservationTables(store: Store, clock: Clock) {
     },
     'hold.look': ([keyIds, userIds, slotIds, limit]) =>
       (keyIds as string[]).map((keyId, n) => {
-        const isTheirs = (row: Reservation) =>
-          row.userId === userIds[n] && row.timeSlotId === slotIds[n] && isActive(row)
         const key = messaging.keys.get(keyId) ?? { requestHash: null, status: null, body: null }
-        return { now: new Date(), activeHolds: Math.min(reservations.where(isTheirs).length, limit), ...key }
+        return { now: new Date(), activeHolds: Math.min(activeHolds(userIds[n], slotIds[n]), limit), ...key }
       }),
     'hold.insert': (columns) => {
-      messaging.tell(columns.slice(23))
-      const ids = columns[0] as string[]
-      return ids.flatMap((_, n) => hold(columns.slice(0, 23).map((column) => column[n])))
+      const limit = columns[28]
+      const holds = columns.slice(0, 24)
+      const written = (columns[0] as string[]).map((_, n) =>
+        hold(
+          holds.map((column) => column[n]),
+          limit,
+        ),
+      )
+      messaging.tell(columns.slice(24, 28).map((column: unknown[]) => column.filter((_, n) => written[n])))
+      return written.map((isWithinLimit) => ({ isWithinLimit }))
     },
     'audit.bury': ([asked]) => {
       const missing = (asked as string[]).filter((id) => !ids.get(id))

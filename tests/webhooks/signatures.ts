@@ -37,13 +37,25 @@ export function signatures(stack: TestStack): void {
       ['a time left out', (text) => sign(text).replace(/t=\d+,/, '')],
       ['another scheme', (text) => sign(text).replace('v1=', 'v0=')],
       ['half a signature', (text) => sign(text).slice(0, -32)],
+      ['several, and none of them right', (text) => `${sign(text, { secret: 'whsec_a' })},v1=${'0'.repeat(64)},v1=`],
+      ['two times, the second one recent', (text) => `${sign(text, { timestamp: seconds() - 301 })},t=${seconds()}`],
+      ['two times, the first one recent', (text) => `t=${seconds()},${sign(text, { timestamp: seconds() - 301 })}`],
+      ['a time that is no number', (text) => sign(text).replace(/t=\d+/, 't=now')],
+      ['nothing but a time', () => `t=${seconds()}`],
+      ['an empty signature', () => `t=${seconds()},v1=`],
+      ['an empty secret', (text) => sign(text, { secret: '' })],
+      ['the signature of nothing', () => sign('')],
+      ['more than any header of Stripe', (text) => `${`v1=${'0'.repeat(64)},`.repeat(150)}${sign(`${text} `)}`],
       ['a signature that is no hex', () => `t=${seconds()},v1=${'ü'.repeat(64)}`],
     ]
     test.each(forgeries)('%s', async (_what, forge) => {
+      const events = () => stack.rows('payment', 'select id, state from stripe_event order by id')
       const text = await payload()
       const signature = forge(text)
+      const before = await events()
       const answer = await post(text, signature === undefined ? {} : { 'stripe-signature': signature })
       expectError(answer, 'INVALID_SIGNATURE')
+      expect(await events()).toEqual(before)
       expect(await readReservation(stack, guest, pending.id)).toMatchObject({
         status: 'pending',
         paymentStatus: 'unpaid',

@@ -32,10 +32,12 @@ async function createDatabase(client: pg.Client, name: string, password: string)
   const role = await client.query('select from pg_roles where rolname = $1', [name])
   await client.query(`${role.rowCount ? 'alter' : 'create'} role ${id} ${login}`)
   const database = await client.query('select from pg_database where datname = $1', [name])
-  if (database.rowCount) return
-  // Since Postgres 16 even an administrator who is no superuser must be a member of the role it gives a database to.
-  await client.query(`grant ${id} to current_user`)
-  await client.query(`create database ${id} owner ${id}`)
+  if (!database.rowCount) {
+    // Since Postgres 16 even an administrator who is no superuser must be a member of the role it gives a database to.
+    await client.query(`grant ${id} to current_user`)
+    await client.query(`create database ${id} owner ${id}`)
+  }
+  // Each time: whoever was stopped after the line before had left it open to all.
   await client.query(`revoke all on database ${id} from public`)
 }
 

@@ -6,7 +6,7 @@ import { PostgreSqlContainer } from '@testcontainers/postgresql'
 import { RabbitMQContainer } from '@testcontainers/rabbitmq'
 import { type AbstractStartedContainer, getContainerRuntimeClient } from 'testcontainers'
 import type { Home } from './home.ts'
-import { initdbFlags } from './postgres.ts'
+import { initdbFlags, quietSettings } from './postgres.ts'
 import { type RabbitmqUrls, rabbitmqUser, serves } from './rabbitmq.ts'
 import type { Postgres, Rabbitmq } from './servers.ts'
 import { stages } from './session.ts'
@@ -45,7 +45,10 @@ export function postgresContainer(
       .withBindMounts([{ source: data, target: '/var/lib/postgresql' }])
       .withLogConsumer(logTo(home.path('logs', 'postgres.log')))
       .withExposedPorts({ container: 5432, host: settings.port })
-      .withCommand(['postgres', '-c', `max_connections=${settings.maxConnections}`, '-c', 'timezone=UTC'])
+      .withCommand([
+        ...['postgres', '-c', `max_connections=${settings.maxConnections}`, '-c', 'timezone=UTC'],
+        ...Object.entries(quietSettings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+      ])
       .start()
   const adminUrl = new URL(`postgres://postgres:${password}@127.0.0.1:${settings.port}/postgres`)
   return { adminUrl, running: [{ running: keep('postgres', home, begin, watch), stage: stages.servers }] }

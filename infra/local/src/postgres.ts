@@ -14,6 +14,9 @@ const User = z.object({ uid: z.number(), gid: z.number() })
 /** The same collation on every machine, from Postgres itself rather than from the system's locales. */
 export const initdbFlags = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
 
+/** Without the details of an error: a row that breaks a rule would stand in the log, and in it a guest's name and address. */
+export const quietSettings = { log_error_verbosity: 'terse' } as const
+
 export interface PostgresSettings {
   readonly port: number
   readonly maxConnections: number
@@ -57,6 +60,7 @@ function flags({ port, maxConnections, durable }: PostgresSettings): string[] {
     max_connections: maxConnections,
     shared_buffers: '128MB',
     timezone: 'UTC',
+    ...quietSettings,
     ...(durable ? {} : { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' }),
   }
   return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])

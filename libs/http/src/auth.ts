@@ -8,6 +8,7 @@ import {
 } from 'aws-jwt-verify/error'
 import { SimpleFetcher } from 'aws-jwt-verify/https'
 import { SimpleJwksCache } from 'aws-jwt-verify/jwk'
+import { z } from 'zod'
 
 /** Who calls. `id` is the access token's `sub`; Cognito's access tokens carry no e-mail address. */
 export interface User {
@@ -23,6 +24,16 @@ export interface Verifier {
 }
 
 const operatorGroup = 'operators'
+/**
+ * What we take from a token, in the shape that Cognito gives it: the library looks at neither a missing end nor at who it
+ * is about, and a text would "include" any group that its letters spell.
+ */
+const Claims = z
+  .object({ sub: z.string().min(1), exp: z.number(), 'cognito:groups': z.array(z.string()).optional() })
+  .transform(({ sub, exp, 'cognito:groups': groups }) => {
+    const user: User = { id: sub, isOperator: groups?.includes(operatorGroup) ?? false }
+    return { user, exp }
+  })
 /**
  * A token that was just verified is known for a while, letter by letter: verifying costs a good 100 µs, in the gateway and
  * in the service. A key that is withdrawn from the pool is refused after this time.
@@ -71,9 +82,8 @@ export function createVerifier(settings: {
       const known = recent.get(token)
       if (known && Date.now() < known.untilMs) return known.user
       try {
-        const payload = await payloadOf(token)
-        const isOperator = payload['cognito:groups']?.includes(operatorGroup) ?? false
-        return remember(token, { id: payload.sub, isOperator }, payload.exp)
+        const { user, exp } = Claims.parse(await payloadOf(token))
+        return remember(token, user, exp)
       } catch (error) {
         if (error instanceof FetchError)
           throw new Unavailable('the keys of the user pool cannot be fetched', { cause: error })
@@ -85,19 +95,37 @@ export function createVerifier(settings: {
   }
 }
 
-/** Only the place that the keys come from can be redirected; how a token is judged stays Cognito's. */
+/** While the keys cannot be had, one try in this time: whoever sends tokens by unknown keys must not send us after them. */
+const afterFailureMs = 500
+
 function fetcherFor(origin: string | undefined): SimpleFetcher {
-  const fetcher = new SimpleFetcher()
-  if (!origin) return fetcher
-  const local = (uri: string) => new URL(new URL(uri).pathname, origin)
+  const fetcher = origin ? localFetcher(origin) : new SimpleFetcher()
+  let failure: { readonly error: unknown; readonly untilMs: number } | undefined
   return {
     defaultRequestOptions: fetcher.defaultRequestOptions,
     fetch: async (uri: string) => {
+      if (failure && Date.now() < failure.untilMs) throw failure.error
+      try {
+        return await fetcher.fetch(uri)
+      } catch (error) {
+        failure = { error, untilMs: Date.now() + afterFailureMs }
+        throw error
+      }
+    },
+  } as unknown as SimpleFetcher
+}
+
+/** Only the place that the keys come from can be redirected; how a token is judged stays Cognito's. */
+function localFetcher(origin: string): Pick<SimpleFetcher, 'defaultRequestOptions' | 'fetch'> {
+  const local = (uri: string) => new URL(new URL(uri).pathname, origin)
+  return {
+    defaultRequestOptions: new SimpleFetcher().defaultRequestOptions,
+    fetch: async (uri) => {
       const response = await fetch(local(uri), { signal: AbortSignal.timeout(3_000) }).catch((error: unknown) => {
         throw new FetchError(uri, error)
       })
       if (!response.ok) throw new FetchError(uri, `status ${response.status}`)
       return response.arrayBuffer()
     },
-  } as unknown as SimpleFetcher
+  }
 }

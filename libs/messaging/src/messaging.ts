@@ -27,9 +27,14 @@ export interface Messaging {
   prepare(message: Message): OutboxRow
   /**
    * For the one statement of a hot path that writes its outbox rows itself: `write` gets them as the columns of
-   * `insert into outbox … select * from unnest($n::uuid[], $n+1::text[], $n+2::text[], $n+3::jsonb[])`.
+   * `insert into outbox … select * from unnest($n::uuid[], $n+1::text[], $n+2::text[], $n+3::jsonb[])`. `written` picks
+   * those that it did write.
    */
-  tell<T>(rows: readonly OutboxRow[], write: (columns: readonly unknown[]) => Promise<T>): Promise<T>
+  tell<T>(
+    rows: readonly OutboxRow[],
+    write: (columns: readonly unknown[]) => Promise<T>,
+    written: (result: T) => readonly OutboxRow[],
+  ): Promise<T>
   readonly ask: Ask
   connected(): boolean
   listen(hears: { handlers?: readonly (Handler | Task)[]; answers?: readonly Answerer[] }): void
@@ -128,11 +133,11 @@ export function openMessaging(options: {
   return {
     transact: (work) => transact(work),
     prepare: (message) => outboxRow(message, service),
-    tell: async (rows, write) => {
+    tell: async (rows, write, written) => {
       reached('before-commit')
       const result = await write(outboxColumns(rows))
       reached('after-commit')
-      relay.push(rows)
+      relay.push(written(result))
       return result
     },
     ask: createAsker(broker, service),

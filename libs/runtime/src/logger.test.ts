@@ -28,6 +28,28 @@ test('a log line never holds a secret, however deep it is', () => {
   })
 })
 
+test('nor the row that a database has refused, or could not be read', () => {
+  const row = 'Failing row contains (1, Alice Example, alice@example.com).'
+  const refused = Object.assign(new Error('violates check constraint "seats"'), {
+    code: '23514',
+    detail: row,
+    where: row,
+  })
+  const unreadable = Object.assign(new Error('a row is not as it should be'), {
+    row: { guest_name: 'Alice Example' },
+    values: ['alice@example.com'],
+  })
+  const [line, other] = linesOf((logger) => {
+    logger.error({ err: refused })
+    logger.error({
+      err: new Error('no hold', { cause: unreadable }),
+      request: { specialRequests: 'for Alice Example' },
+    })
+  })
+  expect(JSON.stringify([line, other])).not.toMatch(/alice/i)
+  expect(line).toMatchObject({ err: { code: '23514', message: 'violates check constraint "seats"' } })
+})
+
 test('a log line says which trace, cause and reservation it belongs to', () => {
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
   const [line] = linesOf((logger) =>

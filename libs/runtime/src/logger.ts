@@ -13,11 +13,18 @@ const secrets = new Set([
   'guestEmail',
   'guestName',
   'guestPhone',
+  'specialRequests',
+  'nickname',
   'email',
   'number',
   'cvc',
   'password',
   'token',
+  // Of an error of Postgres or slonik: the row that was refused, with all that stands in it, and what led there.
+  'detail',
+  'where',
+  'row',
+  'values',
 ])
 const deepest = 6
 

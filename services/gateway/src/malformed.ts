@@ -17,7 +17,8 @@ export interface Malformed {
 export function malformed(logger: Logger, limits: () => Limits): Malformed {
   return {
     answerBadPath: (error, request, reply) => {
-      reply.header('x-request-id', request.id)
+      // No hook has run for it: neither ours nor helmet's.
+      reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' })
       const answer = async () => {
         await limits().ofAddress(request, reply)
         handleError(error, request, reply)

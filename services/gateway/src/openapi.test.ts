@@ -33,6 +33,12 @@ const codesUnder = (operation: Operation | undefined, status: number) => {
   return (schema?.properties?.error as OpenAPIV3_1.SchemaObject | undefined)?.enum ?? []
 }
 
+test('closed, there is neither the document nor the page', async () => {
+  const closed = await openGateway(nobody, { DOCS_ENABLED: 'false' })
+  for (const path of ['/openapi.json', '/docs', '/docs/', '/docs/index.html', '/docs/json'])
+    expect({ path, status: (await fetch(`${closed.url}${path}`)).status }).toEqual({ path, status: 404 })
+})
+
 test('the document is valid OpenAPI 3.1', async () => {
   const validator = new Validator()
   const result = await validator.validate(structuredClone(document) as unknown as Record<string, unknown>)

@@ -37,7 +37,7 @@ const waitMs = 2_000
 export function createHold({ database, messaging, logger, maxActiveHoldsPerSlot }: Deps) {
   const running = new Map<string, Promise<unknown>>()
   const lookAt = createLook(database, logger, maxActiveHoldsPerSlot)
-  const writeRow = createWriter(database, messaging, logger)
+  const writeRow = createWriter(database, messaging, logger, maxActiveHoldsPerSlot)
 
   return async (call: Call<typeof route>): Promise<Answer | Replay> => {
     const { key } = call
@@ -67,7 +67,7 @@ export function createHold({ database, messaging, logger, maxActiveHoldsPerSlot 
       const allocated = await allocate(call, reservationId)
       return await writeHold(call, key, composeHold(reservationId, allocated, before.now))
     } catch (error) {
-      if (isStorable(error)) await storeAnswer(database, key, answerOf(error, call.request.id))
+      if (isStorable(error) && !key.isAnswered) await storeAnswer(database, key, answerOf(error, call.request.id))
       throw error
     }
   }
@@ -95,13 +95,19 @@ export function createHold({ database, messaging, logger, maxActiveHoldsPerSlot 
   }
 
   async function writeHold(call: Call<typeof route>, key: IdempotencyKey, hold: Hold): Promise<Answer | Replay> {
+    const refusal = tooManyHolds(maxActiveHoldsPerSlot)
     try {
-      await writeRow({ row: rowOf(call, key, hold), timeout: messaging.prepare(hold.timeout) })
-      return hold.answer
+      const row = rowOf(call, key, hold, answerOf(refusal, call.request.id))
+      if (await writeRow({ row, timeout: messaging.prepare(hold.timeout) })) return hold.answer
     } catch (error) {
       if (violatedConstraint(error) === undefined) throw error
       return await yieldToFirst(key, hold.reservationId)
     }
+    // Looked at before, there was still a place: others were faster. The refusal is on record and the id is spent, so the
+    // seats are nobody's; should we die here, inventory's audit finds them.
+    key.isAnswered = true
+    await giveBack(hold.reservationId)
+    throw refusal
   }
 
   /**

@@ -1,6 +1,7 @@
+import { errors } from '@holdfast/contracts/errors'
 import type { createHold } from '@holdfast/contracts/routes/reservations'
 import { type Database, statement } from '@holdfast/db/database'
-import type { IdempotencyKey, StoredRow } from '@holdfast/http/idempotency'
+import type { IdempotencyKey, StoredAnswer, StoredRow } from '@holdfast/http/idempotency'
 import type { Call } from '@holdfast/http/server'
 import type { Messaging } from '@holdfast/messaging/messaging'
 import type { OutboxRow } from '@holdfast/messaging/outbox'
@@ -56,42 +57,68 @@ export function createLook(database: Database, logger: Logger, limit: number): (
   })
 }
 
-const insert = statement(
+/**
+ * Each hold is written with all that belongs to it, unless its guest has as many as one may have. A refused one leaves its id,
+ * so that no retry can take the seats that are about to be given back, and its answer. The limit is exact across instances:
+ * a guest's places on a slot are counted under a lock that lasts until the commit. Locks are taken in one order and before
+ * anything is written, so that two batches cannot wait for each other.
+ */
+const insert = statement<{ isWithinLimit: boolean }>(
   'hold.insert',
-  `with hold as (
+  `with hold as materialized (
      select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::text[], $8::text[],
        $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::jsonb[], $15::jsonb[],
        $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::jsonb[], $21::uuid[], $22::bytea[],
-       $23::text[])
+       $23::text[], $24::text[], $25::uuid[], $26::text[], $27::text[], $28::jsonb[]) with ordinality
      as h (id, user_id, experience_id, time_slot_id, guests, name, email, phone, requests, original, discount, total,
-       currency, experience, time_slot, expires_at, now, message_id, causation_id, details, key_id, request_hash, answer)
+       currency, experience, time_slot, expires_at, now, message_id, causation_id, details, key_id, request_hash, answer,
+       refusal, told_id, exchange, routing_key, envelope, n)
    ),
-   identity as (insert into reservation_id (id) select id from hold),
+   theirs as materialized (
+     select user_id, time_slot_id, lock_active_holds(user_id, time_slot_id, $29) as active
+     from (select distinct user_id, time_slot_id from hold order by user_id, time_slot_id) as guest
+   ),
+   judged as materialized (
+     select hold.*, active + row_number() over (partition by user_id, time_slot_id order by n) <= $29 as fits
+     from hold join theirs using (user_id, time_slot_id)
+   ),
+   identity as (insert into reservation_id (id) select id from judged),
    line as (
      insert into timeline (reservation_id, at, type, to_status, message_id, causation_id, details)
-     select id, now, 'held', 'held', message_id, causation_id, details from hold
+     select id, now, 'held', 'held', message_id, causation_id, details from judged where fits
    ),
    answer as (
      insert into idempotency_key (id, request_hash, status, body)
-     select key_id, request_hash, 200, answer::json from hold
+     select key_id, request_hash, case when fits then 200 else ${errors.TIME_SLOT_NOT_AVAILABLE.status} end,
+       (case when fits then answer else refusal end)::json from judged
    ),
    told as (
      insert into outbox (id, exchange, routing_key, envelope)
-     select * from unnest($24::uuid[], $25::text[], $26::text[], $27::jsonb[])
+     select told_id, exchange, routing_key, envelope from judged where fits
+   ),
+   written as (
+     insert into reservation (
+       id, user_id, experience_id, time_slot_id, status, payment_status, payment, seats,
+       number_of_guests, guest_name, guest_email, guest_phone, special_requests,
+       original_price, discount_applied, total_price, currency, experience, time_slot,
+       hold_expires_at, wake_at, created_at, updated_at)
+     select id, user_id, experience_id, time_slot_id, 'held', 'unpaid', 'none', 'held', guests, name, email, phone,
+       requests, original, discount, total, currency, experience, time_slot, expires_at, expires_at, now, now
+     from judged where fits
    )
-   insert into reservation (
-     id, user_id, experience_id, time_slot_id, status, payment_status, payment, seats,
-     number_of_guests, guest_name, guest_email, guest_phone, special_requests,
-     original_price, discount_applied, total_price, currency, experience, time_slot,
-     hold_expires_at, wake_at, created_at, updated_at)
-   select id, user_id, experience_id, time_slot_id, 'held', 'unpaid', 'none', 'held', guests, name, email, phone, requests,
-     original, discount, total, currency, experience, time_slot, expires_at, expires_at, now, now from hold`,
+   select fits as "isWithinLimit" from judged order by n`,
 )
 
-/** The columns of one hold, in the order of the statement's first 23 parameters; made in the context of its request. */
+/** The columns of one hold, in the order of the statement's first 24 parameters; made in the context of its request. */
 type Row = readonly unknown[]
 
-export function rowOf({ body, user }: Call<typeof createHold>, key: IdempotencyKey, hold: Hold): Row {
+/** `refusal` is the answer that is kept when the guest has too many holds already. */
+export function rowOf(
+  { body, user }: Call<typeof createHold>,
+  key: IdempotencyKey,
+  hold: Hold,
+  refusal: StoredAnswer,
+): Row {
   const { price, experience, timeSlot } = hold.allocated
   return [
     ...[hold.reservationId, user.id, body.experienceId, body.timeSlotId],
@@ -99,7 +126,7 @@ export function rowOf({ body, user }: Call<typeof createHold>, key: IdempotencyK
     ...[price.originalPrice, price.discountApplied, price.totalPrice, experience.currency],
     ...[JSON.stringify(experience), JSON.stringify(timeSlot), hold.holdExpiresAt, hold.now],
     ...[...causeOfNow(), JSON.stringify({ guests: body.numberOfGuests, totalPrice: price.totalPrice })],
-    ...[key.id, key.requestHash, JSON.stringify(hold.answer)],
+    ...[key.id, key.requestHash, JSON.stringify(hold.answer), JSON.stringify(refusal.body)],
   ]
 }
 
@@ -108,27 +135,28 @@ interface NewHold {
   readonly timeout: OutboxRow
 }
 
+/** Answers whether the hold was written; false says that its guest has as many as one may have. */
 export function createWriter(
   database: Database,
   messaging: Messaging,
   logger: Logger,
-): (hold: NewHold) => Promise<void> {
-  const writeAll = (holds: readonly NewHold[]) =>
-    messaging.tell(
-      holds.map(({ timeout }) => timeout),
-      (outbox) => database.run(insert, [...columnsOf(holds), ...outbox]),
+  limit: number,
+): (hold: NewHold) => Promise<boolean> {
+  async function writeAll(holds: readonly NewHold[]): Promise<boolean[]> {
+    const timeouts = holds.map(({ timeout }) => timeout)
+    const rows = await messaging.tell(
+      timeouts,
+      (outbox) => database.many(insert, [...columnsOf(holds), ...outbox, limit]),
+      (written) => timeouts.filter((_, n) => written[n]?.isWithinLimit),
     )
-  return createBatcher<NewHold, void>({
+    return rows.map(({ isWithinLimit }) => isWithinLimit)
+  }
+  return createBatcher<NewHold, boolean>({
     name: 'writing holds',
     limit: batchLimit,
     logger,
-    runAll: async (holds) => {
-      await writeAll(holds)
-      return holds.map(() => undefined)
-    },
-    runOne: async (hold) => {
-      await writeAll([hold])
-    },
+    runAll: writeAll,
+    runOne: async (hold) => (await writeAll([hold]))[0] === true,
   })
 }
 

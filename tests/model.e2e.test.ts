@@ -3,7 +3,14 @@ import { openDatabases } from '@holdfast/operations/databases'
 import { verify } from '@holdfast/operations/verify-run'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { type Command, dashboardCommands, guestCommands, operatorCommands, restCommand } from './model/commands.ts'
+import {
+  type Command,
+  dashboardCommands,
+  deliveryCommands,
+  guestCommands,
+  operatorCommands,
+  restCommand,
+} from './model/commands.ts'
 import { rest } from './model/rest.ts'
 import { newModel, type World } from './model/world.ts'
 import { stackOfThisFile } from './support/stack.ts'
@@ -41,9 +48,10 @@ test(
   'whatever is done one after the other, the API does what the model says',
   async () => {
     const anybody = fc.nat({ max: 2 })
-    const all = [...guestCommands(anybody), ...dashboardCommands(anybody), ...operatorCommands(), restCommand()]
-    const property = fc.asyncProperty(sequence(60, all), async (commands) => {
+    const others = [...dashboardCommands(anybody), ...operatorCommands(), ...deliveryCommands(), restCommand()]
+    const property = fc.asyncProperty(sequence(120, [...guestCommands(anybody), ...others]), async (commands) => {
       tally.runs += 1
+      await stack.emulator.reset()
       const model = await newModel(stack, true)
       await fc.asyncModelRun(() => ({ model, real: world }), commands)
       await rest(model, world)
@@ -57,10 +65,11 @@ test(
 test(
   'of users who do it all at once each is told the truth, and it adds up',
   async () => {
-    const guest = (n: number) => sequence(25, [...guestCommands(fc.constant(n)), ...dashboardCommands(fc.constant(n))])
-    const all = fc.tuple(guest(0), guest(1), guest(2), sequence(10, operatorCommands()))
+    const guest = (n: number) => sequence(50, [...guestCommands(fc.constant(n)), ...dashboardCommands(fc.constant(n))])
+    const all = fc.tuple(guest(0), guest(1), guest(2), sequence(25, operatorCommands()))
     const property = fc.asyncProperty(all, async (sequences) => {
       tally.runs += 1
+      await stack.emulator.reset()
       const model = await newModel(stack, false)
       const runs = sequences.map((commands) => fc.asyncModelRun(() => ({ model, real: world }), commands))
       // All of them, before anything is said of one that failed: what goes on would disturb the next run.

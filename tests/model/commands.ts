@@ -7,7 +7,7 @@ import { confirm, convert } from './converting.ts'
 import { at, hold, release, repeat } from './holding.ts'
 import { type Booking, type Intent, isGone, type Model } from './model.ts'
 import { changePrice, changeSlot, type SlotPatch } from './operating.ts'
-import { authenticate, pay, payByHand, refund, resend } from './paying.ts'
+import { authenticate, deliver, pay, payByHand, refund, resend } from './paying.ts'
 import { list, read, readPaymentStatus, readSlot } from './reading.ts'
 import { rest } from './rest.ts'
 import { addCard, listCards, removeCard, setDefault, walletOf } from './wallet.ts'
@@ -133,9 +133,9 @@ export function guestCommands(users: fc.Arbitrary<number>): fc.WeightedArbitrary
   const isShort = (booking: Booking) => booking.slot.experience.holdSeconds < 10 && !isGone(booking)
   return [
     { weight: 9, arbitrary: command('hold', holdWish, (m, w, wish) => hold(m, w, at(m.users, wish.user), wish)) },
-    { weight: 9, arbitrary: onBooking('convert', byUser, convertWish, convert) },
+    { weight: 13, arbitrary: onBooking('convert', byUser, convertWish, convert) },
     {
-      weight: 9,
+      weight: 14,
       arbitrary: onBooking(
         'pay',
         byOwner,
@@ -148,7 +148,7 @@ export function guestCommands(users: fc.Arbitrary<number>): fc.WeightedArbitrary
       ),
     },
     {
-      weight: 4,
+      weight: 9,
       arbitrary: onBooking(
         'authenticate',
         byOwner,
@@ -161,7 +161,7 @@ export function guestCommands(users: fc.Arbitrary<number>): fc.WeightedArbitrary
       ),
     },
     {
-      weight: 4,
+      weight: 5,
       arbitrary: onBooking('confirm', byUser, which, (m, w, user, b, wish) => confirm(m, w, user, b, wish.which)),
     },
     { weight: 3, arbitrary: onBooking('release', byUser, none, release) },
@@ -174,7 +174,7 @@ export function guestCommands(users: fc.Arbitrary<number>): fc.WeightedArbitrary
       weight: 2,
       arbitrary: onBooking('wait for the end of', byOwner, none, (_m, w, _user, b) => untilEnd(w, b), isShort),
     },
-    { weight: 3, arbitrary: command('list', listWish, (m, w, wish) => list(m, w, at(m.users, wish.user), wish)) },
+    { weight: 2, arbitrary: command('list', listWish, (m, w, wish) => list(m, w, at(m.users, wish.user), wish)) },
     {
       weight: 3,
       arbitrary: command(
@@ -185,7 +185,7 @@ export function guestCommands(users: fc.Arbitrary<number>): fc.WeightedArbitrary
       ),
     },
     {
-      weight: 3,
+      weight: 4,
       arbitrary: command('add card', cardWish, (m, w, { user, number, nickname }) =>
         addCard(m, w, at(m.users, user), number, nickname),
       ),
@@ -237,7 +237,7 @@ export function dashboardCommands(users: fc.Arbitrary<number>): fc.WeightedArbit
       ),
     },
     {
-      weight: 2,
+      weight: 5,
       arbitrary: onBooking(
         'give back',
         byOwner,
@@ -247,7 +247,7 @@ export function dashboardCommands(users: fc.Arbitrary<number>): fc.WeightedArbit
       ),
     },
     {
-      weight: 2,
+      weight: 3,
       arbitrary: onBooking(
         'pay by hand for',
         byOwner,
@@ -257,6 +257,15 @@ export function dashboardCommands(users: fc.Arbitrary<number>): fc.WeightedArbit
       ),
     },
   ]
+}
+
+/** How Stripe's events come: late, several times, in any order, or not at all until `rest`. */
+export function deliveryCommands(): fc.WeightedArbitrary<Command>[] {
+  const mode = fc.oneof(
+    fc.record({ hold: fc.constant(true) }),
+    fc.record({ delayMs: fc.constantFrom(0, 50, 300), duplicate: fc.nat({ max: 2 }), shuffle: fc.boolean() }),
+  )
+  return [{ weight: 2, arbitrary: command('deliver events', mode, (m, w, wish) => deliver(m, w, wish)) }]
 }
 
 /** What the operator does. */

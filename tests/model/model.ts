@@ -7,6 +7,8 @@ import type { PaymentStatus, ReservationStatus } from '@holdfast/contracts/value
 export interface Model {
   /** Nobody else does anything meanwhile, so what is free is known. */
   readonly isAlone: boolean
+  /** Stripe's events are held back, so that only what is asked for is heard of. */
+  isCutOff: boolean
   readonly users: readonly string[]
   readonly slots: readonly Slot[]
   readonly bookings: Booking[]

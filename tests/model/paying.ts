@@ -95,6 +95,7 @@ export async function payByHand(model: Model, world: World, booking: Booking, is
   booking.isAtRest = false
   if (!late) return
   booking.wasLate = true
+  if (model.isCutOff) return
   await expectLateDecided(world, booking, room)
 }
 
@@ -133,6 +134,12 @@ export async function refund(world: World, booking: Booking, intent: Intent, isP
     // Only what pays for seats is surely not given back by somebody else: by us.
     if (left > 0 && booking.paidBy === intent.id) throw error
   }
+}
+
+/** From now on, Stripe's events come so. Those that are held back wait until everything comes to rest. */
+export async function deliver(model: Model, world: World, mode: { hold?: boolean } & object): Promise<void> {
+  await world.stack.emulator.webhooks(mode)
+  if (mode.hold) model.isCutOff = true
 }
 
 /** Stripe says again what it has said before. */

@@ -19,6 +19,8 @@ import type { World } from './world.ts'
 const patienceMs = 30_000
 
 export async function rest(model: Model, world: World): Promise<void> {
+  await world.stack.emulator.release()
+  model.isCutOff = false
   await Promise.all(model.bookings.map((booking) => bookingAtRest(world, booking)))
   await Promise.all(model.users.map((user) => walletAtRest(model, world, user)))
   for (const slot of model.slots) {

@@ -41,7 +41,7 @@ export async function newModel(stack: TestStack, isAlone: boolean): Promise<Mode
   const slots = await Promise.all([slotOf(long, 40, 8), slotOf(long, 10, 6), slotOf(short, 40, 5)])
   const users = [aUser(), aUser(), aUser()]
   const wallets = new Map(users.map((user) => [user, { cards: [], coming: new Map() }]))
-  return { isAlone, users, slots, bookings: [], wallets, answers: new Map() }
+  return { isAlone, isCutOff: false, users, slots, bookings: [], wallets, answers: new Map() }
 }
 
 /**

@@ -35,7 +35,7 @@ const limits = {
   interruptAfterTimeLimit: limitMs,
 } as const
 
-const tally = { runs: 0, byCommand: new Map<string, number>(), byAnswer: new Map<string, number>() }
+const tally = { runs: 0, hasFailed: false, byCommand: new Map<string, number>(), byAnswer: new Map<string, number>() }
 let world: World
 beforeAll(() => {
   world = { stack, databases: openDatabases('read', stack.running.stack.databases), counts: tally }
@@ -53,8 +53,10 @@ test(
       tally.runs += 1
       await stack.emulator.reset()
       const model = await newModel(stack, true)
-      await fc.asyncModelRun(() => ({ model, real: world }), commands)
-      await rest(model, world)
+      await orSaid(commands, async () => {
+        await fc.asyncModelRun(() => ({ model, real: world }), commands)
+        await rest(model, world)
+      })
     })
     await fc.assert(property, limits)
     await expectNoDrift()
@@ -71,17 +73,30 @@ test(
       tally.runs += 1
       await stack.emulator.reset()
       const model = await newModel(stack, false)
-      const runs = sequences.map((commands) => fc.asyncModelRun(() => ({ model, real: world }), commands))
-      // All of them, before anything is said of one that failed: what goes on would disturb the next run.
-      const ends = await Promise.allSettled(runs)
-      for (const end of ends) if (end.status === 'rejected') throw end.reason
-      await rest(model, world)
+      await orSaid(sequences, async () => {
+        const runs = sequences.map((commands) => fc.asyncModelRun(() => ({ model, real: world }), commands))
+        // All of them, before anything is said of one that failed: what goes on would disturb the next run.
+        const ends = await Promise.allSettled(runs)
+        for (const end of ends) if (end.status === 'rejected') throw end.reason
+        await rest(model, world)
+      })
     })
     await fc.assert(property, limits)
     await expectNoDrift()
   },
   limitMs + 90_000,
 )
+
+/** In a long search, the first failure is said at once; and from then on, while it is made smaller, nobody waits long. */
+async function orSaid(what: object, run: () => Promise<void>): Promise<void> {
+  try {
+    await run()
+  } catch (error) {
+    if (MODEL_RUNS !== undefined && !tally.hasFailed) process.stdout.write(`${String(what)}\n${error}\n`)
+    tally.hasFailed = true
+    throw error
+  }
+}
 
 /** What `npm run verify` says. */
 async function expectNoDrift(): Promise<void> {

@@ -5,7 +5,7 @@ import { readReservation } from '../support/situation.ts'
 import { cards } from '../support/stripe-js.ts'
 import { confirm, convert } from './converting.ts'
 import { at, hold, release, repeat } from './holding.ts'
-import { type Booking, type Intent, isGone, type Model } from './model.ts'
+import { type Booking, type Intent, isGone, type Model, openIntent } from './model.ts'
 import { changePrice, changeSlot, type SlotPatch } from './operating.ts'
 import { authenticate, deliver, pay, payByHand, refund, resend } from './paying.ts'
 import { list, read, readPaymentStatus, readSlot } from './reading.ts'
@@ -37,10 +37,7 @@ function command<Wish>(
 }
 
 const pick = fc.nat({ max: 30 })
-const price = fc.constantFrom(995, 3_333, 9_995, 10_000, 0)
-
-/** The newest are the most interesting. */
-const own = (model: Model, user: string) => model.bookings.filter((booking) => booking.user === user).reverse()
+const price = fc.constantFrom(995, 3_333, 9_995, 10_000, 12_345, 33_333, 0)
 
 interface ByUser {
   readonly user: number
@@ -48,38 +45,36 @@ interface ByUser {
   /** Of somebody else. */
   readonly isForeign: boolean
 }
+type Fits = (booking: Booking) => boolean
 
-function chosen(model: Model, { user, pick: n, isForeign }: ByUser): { user: string; booking: Booking } | undefined {
-  const name = at(model.users, user)
-  const bookings = isForeign ? model.bookings.filter((booking) => booking.user !== name) : own(model, name)
-  return bookings.length > 0 ? { user: name, booking: at(bookings, n) } : undefined
+/** Of those that fit: the newest are the most interesting. */
+function chosen(model: Model, wish: ByUser, fits: Fits): { user: string; booking: Booking } | undefined {
+  const user = at(model.users, wish.user)
+  const bookings = model.bookings.filter((booking) => (booking.user !== user) === wish.isForeign && fits(booking))
+  return bookings.length > 0 ? { user, booking: at(bookings.toReversed(), wish.pick) } : undefined
 }
 
-/** By a user, about one of the bookings. */
+/** By a user, about one of the bookings that fit. */
 function onBooking<More extends object>(
   name: string,
   byUser: fc.Arbitrary<ByUser>,
   more: fc.Arbitrary<More>,
   act: (model: Model, world: World, user: string, booking: Booking, wish: ByUser & More) => Promise<void>,
-  fits: (booking: Booking) => boolean = () => true,
+  fits: Fits = () => true,
 ) {
-  const find = (model: Model, wish: ByUser) => {
-    const found = chosen(model, wish)
-    return found && fits(found.booking) ? found : undefined
-  }
   return command<ByUser & More>(
     name,
     fc.tuple(byUser, more).map(([who, rest]) => ({ ...who, ...rest })),
     async (model, world, wish) => {
-      const found = find(model, wish)
+      const found = chosen(model, wish, fits)
       if (found) await act(model, world, found.user, found.booking, wish)
     },
-    (model, wish) => find(model, wish) !== undefined,
+    (model, wish) => chosen(model, wish, fits) !== undefined,
   )
 }
 
-const last = <T>(list: readonly T[]): T | undefined => list.at(-1)
-const lastOurs = ({ intents }: Booking): Intent | undefined => last(intents.filter(({ isOurs }) => isOurs))
+const lastOurs = ({ intents }: Booking): Intent | undefined => intents.filter(({ isOurs }) => isOurs).at(-1)
+const isActive = ({ status }: Booking) => status === 'held' || status === 'pending'
 const paid = ({ intents }: Booking): Intent[] => intents.filter(({ status }) => status === 'succeeded')
 const none = fc.constant({})
 
@@ -102,7 +97,7 @@ export function guestCommands(users: fc.Arbitrary<number>): fc.WeightedArbitrary
   const convertWish = fc.record({
     card: fc.oneof(
       { weight: 6, arbitrary: fc.constant('new' as const) },
-      { weight: 5, arbitrary: fc.constant('saved' as const) },
+      { weight: 3, arbitrary: fc.constant('saved' as const) },
       { weight: 1, arbitrary: fc.constantFrom('unknown' as const, "somebody's" as const) },
     ),
     savesCard: fc.boolean(),
@@ -133,22 +128,18 @@ export function guestCommands(users: fc.Arbitrary<number>): fc.WeightedArbitrary
   const isShort = (booking: Booking) => booking.slot.experience.holdSeconds < 10 && !isGone(booking)
   return [
     { weight: 9, arbitrary: command('hold', holdWish, (m, w, wish) => hold(m, w, at(m.users, wish.user), wish)) },
-    { weight: 13, arbitrary: onBooking('convert', byUser, convertWish, convert) },
+    { weight: 12, arbitrary: onBooking('convert', byUser, convertWish, convert, isActive) },
+    { weight: 2, arbitrary: onBooking('convert any', byUser, convertWish, convert) },
     {
-      weight: 14,
-      arbitrary: onBooking(
-        'pay',
-        byOwner,
-        payWish,
-        async (m, w, _user, booking, { card }) => {
-          const intent = lastOurs(booking)
-          if (intent) await pay(m, w, intent, booking, card)
-        },
-        (booking) => lastOurs(booking) !== undefined,
-      ),
+      weight: 12,
+      arbitrary: onBooking('pay', byOwner, payWish, payLast, (booking) => openIntent(booking) !== undefined),
     },
     {
-      weight: 9,
+      weight: 2,
+      arbitrary: onBooking('pay any', byOwner, payWish, payLast, (booking) => lastOurs(booking) !== undefined),
+    },
+    {
+      weight: 6,
       arbitrary: onBooking(
         'authenticate',
         byOwner,
@@ -204,6 +195,11 @@ export function guestCommands(users: fc.Arbitrary<number>): fc.WeightedArbitrary
       ),
     },
   ]
+}
+
+async function payLast(model: Model, world: World, _user: string, booking: Booking, { card }: { card: string }) {
+  const intent = lastOurs(booking)
+  if (intent) await pay(model, world, intent, booking, card)
 }
 
 /** Its time comes, and it is seen how it ends. */

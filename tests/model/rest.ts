@@ -17,6 +17,7 @@ import type { World } from './world.ts'
 
 /** A hold of two seconds, a sweep, Stripe's events, and a machine that has more to do. */
 const patienceMs = 30_000
+const patienceWhileShrinkingMs = 8_000
 
 export async function rest(model: Model, world: World): Promise<void> {
   await world.stack.emulator.release()
@@ -28,7 +29,7 @@ export async function rest(model: Model, world: World): Promise<void> {
     const sum = (...statuses: string[]) =>
       own.filter(({ status }) => statuses.includes(status)).reduce((total, { guests }) => total + guests, 0)
     const right = { held: sum('held', 'pending'), booked: sum('confirmed') }
-    await eventuallyHolds(`the seats of ${slot.id} add up`, async () =>
+    await eventuallyHolds(world, `the seats of ${slot.id} add up`, async () =>
       expect(await slotNow(world.stack, slot.id)).toMatchObject(right),
     )
   }
@@ -37,14 +38,14 @@ export async function rest(model: Model, world: World): Promise<void> {
 }
 
 /** Waits until it holds, and says of what never does what is wrong with it. */
-async function eventuallyHolds(what: string, look: () => Promise<unknown>): Promise<void> {
+async function eventuallyHolds(world: World, what: string, look: () => Promise<unknown>): Promise<void> {
   await eventually(
     what,
     async () => {
       await look()
       return true
     },
-    patienceMs,
+    world.counts.hasFailed ? patienceWhileShrinkingMs : patienceMs,
   ).catch((error: Error) => {
     throw error.cause instanceof Error ? new Error(`${error.message}: ${error.cause.message}`) : error
   })
@@ -52,7 +53,7 @@ async function eventuallyHolds(what: string, look: () => Promise<unknown>): Prom
 
 async function bookingAtRest(world: World, booking: Booking): Promise<void> {
   const { user, id } = booking
-  await eventuallyHolds(`${id} is at rest`, async () => {
+  await eventuallyHolds(world, `${id} is at rest`, async () => {
     const { data } = await readStatus(world, booking)
     const from = Date.now()
     const seen = await readReservation(world.stack, user, id)
@@ -114,7 +115,7 @@ function outcomesOf(booking: Booking): (Outcome | null)[] {
 async function walletAtRest(model: Model, world: World, user: string): Promise<void> {
   const wallet = model.wallets.get(user)
   if (!wallet) return
-  await eventuallyHolds(`the cards of ${user} are at rest`, async () => {
+  await eventuallyHolds(world, `the cards of ${user} are at rest`, async () => {
     const { data } = await world.stack.api.ok(payments.listPaymentMethods, { as: user })
     if (wallet.coming.size > 0) adopt(wallet.cards, data)
     expectCards(wallet, data)
@@ -170,7 +171,7 @@ const keeps = (booking: Booking, { id }: Intent) => booking.status === 'confirme
 /** The three databases agree with one another: what `npm run verify` would say. */
 async function recordsAtRest(model: Model, world: World): Promise<void> {
   const ids = model.bookings.map(({ id }) => id)
-  await eventuallyHolds('the three databases agree', async () => {
+  await eventuallyHolds(world, 'the three databases agree', async () => {
     const bookings = await readBookings(world.databases, ids)
     expect(bookings.flatMap((booking) => judge(booking)).filter(({ standing }) => standing !== 'note')).toEqual([])
   })

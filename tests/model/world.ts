@@ -15,6 +15,8 @@ export interface World {
   readonly counts: Counts
 }
 export interface Counts {
+  /** Something has failed in an earlier run: this one makes it smaller. */
+  hasFailed: boolean
   readonly byCommand: Map<string, number>
   readonly byAnswer: Map<string, number>
 }

@@ -5,7 +5,7 @@ import { readReservation } from '../support/situation.ts'
 import { cards } from '../support/stripe-js.ts'
 import { confirm, convert } from './converting.ts'
 import { at, hold, release, repeat } from './holding.ts'
-import { type Booking, type Intent, isGone, type Model, openIntent } from './model.ts'
+import { type Booking, type Intent, isGone, isShort, type Model, openIntent } from './model.ts'
 import { changePrice, changeSlot, type SlotPatch } from './operating.ts'
 import { authenticate, deliver, pay, payByHand, refund, resend } from './paying.ts'
 import { list, read, readPaymentStatus, readSlot } from './reading.ts'
@@ -74,6 +74,7 @@ function onBooking<More extends object>(
 }
 
 const lastOurs = ({ intents }: Booking): Intent | undefined => intents.filter(({ isOurs }) => isOurs).at(-1)
+const endsSoon = (booking: Booking) => isShort(booking) && !isGone(booking)
 const isActive = ({ status }: Booking) => status === 'held' || status === 'pending'
 const paid = ({ intents }: Booking): Intent[] => intents.filter(({ status }) => status === 'succeeded')
 const none = fc.constant({})
@@ -125,7 +126,6 @@ export function guestCommands(users: fc.Arbitrary<number>): fc.WeightedArbitrary
       wish.pick % 7 === 6 ? model.users.flatMap((one) => walletOf(model, one).cards) : walletOf(model, name).cards
     return list.length > 0 ? at(list, wish.pick) : undefined
   }
-  const isShort = (booking: Booking) => booking.slot.experience.holdSeconds < 10 && !isGone(booking)
   return [
     { weight: 9, arbitrary: command('hold', holdWish, (m, w, wish) => hold(m, w, at(m.users, wish.user), wish)) },
     { weight: 12, arbitrary: onBooking('convert', byUser, convertWish, convert, isActive) },
@@ -163,7 +163,7 @@ export function guestCommands(users: fc.Arbitrary<number>): fc.WeightedArbitrary
     },
     {
       weight: 2,
-      arbitrary: onBooking('wait for the end of', byOwner, none, (_m, w, _user, b) => untilEnd(w, b), isShort),
+      arbitrary: onBooking('wait for the end of', byOwner, none, (_m, w, _user, b) => untilEnd(w, b), endsSoon),
     },
     { weight: 2, arbitrary: command('list', listWish, (m, w, wish) => list(m, w, at(m.users, wish.user), wish)) },
     {

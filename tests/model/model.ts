@@ -135,6 +135,9 @@ export const openIntent = ({ intents }: Booking): Intent | undefined =>
   intents.find(({ isOurs, status }) => isOurs && (status === 'requires_payment_method' || status === 'requires_action'))
 export const isGone = ({ status }: Booking): boolean => status === 'expired' || status === 'cancelled'
 
+/** So short that it ends within the run. */
+export const isShort = ({ slot }: Booking): boolean => slot.experience.holdSeconds < 10
+
 /** At least and at most this many seats are not free because of it. */
 function seatsOf(booking: Booking, span: Span): [number, number] {
   const { status, guests, isAtRest } = booking

@@ -3,14 +3,8 @@ import { openDatabases } from '@holdfast/operations/databases'
 import { verify } from '@holdfast/operations/verify-run'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import {
-  type Command,
-  dashboardCommands,
-  deliveryCommands,
-  guestCommands,
-  operatorCommands,
-  restCommand,
-} from './model/commands.ts'
+import { type Command, dashboardCommands, deliveryCommands, operatorCommands, restCommand } from './model/commands.ts'
+import { guestCommands } from './model/guests.ts'
 import { rest } from './model/rest.ts'
 import { newModel, type World } from './model/world.ts'
 import { stackOfThisFile } from './support/stack.ts'
@@ -25,15 +19,12 @@ const stack = stackOfThisFile()
 const { MODEL_RUNS, MODEL_SEED = '' } = process.env
 const [seed, path] = MODEL_SEED.split(':')
 const numRuns = Number(MODEL_RUNS ?? 15)
-/** A run takes a second or two. In this time a failure is made smaller, too: against a real stack that has to end. */
-const limitMs = MODEL_RUNS === undefined ? 22_000 : numRuns * 5_000 + 30_000
+/** A run takes a second or two. After this time no other is begun. */
+const limitMs = MODEL_RUNS === undefined ? 20_000 : numRuns * 8_000
+/** Against a real stack, making a failure smaller has to end. */
+const shrinkMs = MODEL_RUNS === undefined ? 20_000 : 120_000
 
-const limits = {
-  numRuns,
-  ...(seed && { seed: Number(seed) }),
-  ...(path && { path }),
-  interruptAfterTimeLimit: limitMs,
-} as const
+const parameters = { numRuns, ...(seed && { seed: Number(seed) }), ...(path && { path }) }
 
 const tally = { runs: 0, hasFailed: false, byCommand: new Map<string, number>(), byAnswer: new Map<string, number>() }
 let world: World
@@ -47,33 +38,34 @@ const sequence = (maxCommands: number, commands: fc.WeightedArbitrary<Command>[]
 test(
   'whatever is done one after the other, the API does what the model says',
   async () => {
+    tally.hasFailed = false
     const anybody = fc.nat({ max: 2 })
     const others = [...dashboardCommands(anybody), ...operatorCommands(), ...deliveryCommands(), restCommand()]
     const property = fc.asyncProperty(sequence(120, [...guestCommands(anybody), ...others]), async (commands) => {
-      tally.runs += 1
-      await stack.emulator.reset()
-      const model = await newModel(stack, true)
-      await orSaid(commands, async () => {
+      await inTime(commands, async () => {
+        await stack.emulator.reset()
+        const model = await newModel(stack, true)
         await fc.asyncModelRun(() => ({ model, real: world }), commands)
         await rest(model, world)
       })
     })
-    await fc.assert(property, limits)
+    endsAt = Date.now() + limitMs
+    await fc.assert(property, parameters)
     await expectNoDrift()
   },
-  limitMs + 90_000,
+  limitMs + shrinkMs + 120_000,
 )
 
 test(
   'of users who do it all at once each is told the truth, and it adds up',
   async () => {
+    tally.hasFailed = false
     const guest = (n: number) => sequence(50, [...guestCommands(fc.constant(n)), ...dashboardCommands(fc.constant(n))])
     const all = fc.tuple(guest(0), guest(1), guest(2), sequence(25, operatorCommands()))
     const property = fc.asyncProperty(all, async (sequences) => {
-      tally.runs += 1
-      await stack.emulator.reset()
-      const model = await newModel(stack, false)
-      await orSaid(sequences, async () => {
+      await inTime(sequences, async () => {
+        await stack.emulator.reset()
+        const model = await newModel(stack, false)
         const runs = sequences.map((commands) => fc.asyncModelRun(() => ({ model, real: world }), commands))
         // All of them, before anything is said of one that failed: what goes on would disturb the next run.
         const ends = await Promise.allSettled(runs)
@@ -81,18 +73,27 @@ test(
         await rest(model, world)
       })
     })
-    await fc.assert(property, limits)
+    endsAt = Date.now() + limitMs
+    await fc.assert(property, parameters)
     await expectNoDrift()
   },
-  limitMs + 90_000,
+  limitMs + shrinkMs + 120_000,
 )
 
-/** In a long search, the first failure is said at once; and from then on, while it is made smaller, nobody waits long. */
-async function orSaid(what: object, run: () => Promise<void>): Promise<void> {
+let endsAt = 0
+
+/**
+ * A run that was begun is ended, or it would disturb the next; what is begun after the time counts as passed, which also
+ * ends the search for a smaller failure. The first one is said at once in a long search, and nobody waits long after it.
+ */
+async function inTime(what: object, run: () => Promise<void>): Promise<void> {
+  if (Date.now() > endsAt) return
+  tally.runs += 1
   try {
     await run()
   } catch (error) {
-    if (MODEL_RUNS !== undefined && !tally.hasFailed) process.stdout.write(`${String(what)}\n${error}\n`)
+    if (!tally.hasFailed) endsAt = Date.now() + shrinkMs
+    if (!tally.hasFailed && MODEL_RUNS !== undefined) process.stdout.write(`${String(what)}\n${error}\n`)
     tally.hasFailed = true
     throw error
   }

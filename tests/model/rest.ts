@@ -150,7 +150,7 @@ async function expectMoney(world: World, booking: Booking, seen: Stripe.PaymentI
   const intent = booking.intents.find(({ id }) => id === seen.id)
   const charge = seen.latest_charge as Stripe.Charge | null
   const received = seen.status === 'succeeded' ? seen.amount_received : 0
-  if (!intent || intent.status !== 'succeeded') {
+  if (intent?.status !== 'succeeded') {
     // Made by a conversion that came too late, or waiting to be paid.
     expect({ id: seen.id, received }).toEqual({ id: seen.id, received: 0 })
     if (isGone(booking)) expect({ id: seen.id, status: seen.status }).toEqual({ id: seen.id, status: 'canceled' })

@@ -214,6 +214,25 @@ export function money(stack: TestStack): void {
     })
   })
 
+  test('a payment of the open intent after another has paid is refunded; payment-status names the one that pays', async () => {
+    const pending = await aPendingReservation(stack, guest)
+    const paying = await stack.emulator.stripe.paymentIntents.create({
+      amount: total,
+      currency: 'usd',
+      metadata: { reservationId: pending.id, attempt: '2' },
+      payment_method: 'pm_card_visa',
+      confirm: true,
+      return_url: 'https://example.com',
+    })
+    await untilStatus(stack, guest, pending.id, 'confirmed')
+    await stack.stripeJs.confirmCardPayment(pending.clientSecret, cards.success)
+    const status = await untilOutcome(pending.id, 'duplicate_payment_refunded')
+    expect(status).toMatchObject({ paymentStatus: 'paid', stripeStatus: 'succeeded', paymentIntentId: paying.id })
+    expect((await readReservation(stack, guest, pending.id)).paymentIntentId).toBe(paying.id)
+    await expectRefundedOnce(pending.id, pending.paymentIntentId, total)
+    expect(await refundsOf(paying.id)).toEqual([])
+  })
+
   describe('a refund that somebody makes at Stripe', () => {
     test('in parts, in any order and five times told, adds up', async () => {
       const offer = await anOffer(stack)

@@ -24,9 +24,11 @@ const types = {
     oid === int8 ? Number : pg.types.getTypeParser(oid, format as 'text'),
 } as pg.CustomTypesConfig
 
-/** Of the running stack, or those that the environment names (`RESERVATION_DATABASE_URL` …). */
-export function openDatabases(mode: 'read' | 'write'): Databases {
-  const urls = databasesFromEnvironment(process.env) ?? readStackFile().databases
+/** Of the running stack, or those that the environment names (`RESERVATION_DATABASE_URL` …), unless others are given. */
+export function openDatabases(
+  mode: 'read' | 'write',
+  urls: Readonly<Record<DatabaseName, string>> = databasesFromEnvironment(process.env) ?? readStackFile().databases,
+): Databases {
   const pools = new Map(databaseNames.map((name) => [name, openPool(urls[name], mode)]))
   const rows: Databases['rows'] = async (name, sql, values = []) => {
     const pool = pools.get(name)

@@ -57,8 +57,10 @@ function statusOf(reservation: Seen, payment: Payment | null) {
 /** What Stripe says, as it is now or else as it was last heard. */
 function intentOf(reservation: Reservation, payment: Payment | null) {
   const refunds = payment ? payment.refunds : refundsMade(reservation.refunds)
+  // Of two that were paid, payment names the older one; which of them pays for the seats is known here alone.
+  const paying = reservation.payment === 'captured' ? reservation.paymentIntentId : null
   return {
-    paymentIntentId: payment?.paymentIntentId ?? reservation.paymentIntentId,
+    paymentIntentId: paying ?? payment?.paymentIntentId ?? reservation.paymentIntentId,
     stripeStatus: payment ? payment.stripeStatus : lastKnown(reservation),
     requiresAction: payment ? payment.requiresAction : reservation.paymentStatus === 'requires_action',
     actionType: payment?.actionType ?? null,

@@ -184,7 +184,7 @@ describe('a saved card', () => {
     const { status, body } = await convert(holdId, { paymentMethodId: card.id })
     expect({ status, body }).toMatchObject({
       status: 200,
-      body: { reservation: { id: holdId }, requiresAction: false },
+      body: { reservation: { id: holdId, status: 'pending' }, requiresAction: false },
     })
     await untilStatus(stack, guest, holdId, 'confirmed')
   })

@@ -125,10 +125,13 @@ function stepOf(reservation: Seen, opened: Opened): Step {
 
 function resultOf(reservation: Reservation, opened: Opened) {
   switch (opened.outcome) {
-    case 'open':
+    case 'open': {
       // The end of the hold may have come in between: then this secret is of an intent that is being cancelled.
       if (isClosed(reservation)) return { error: closedError(reservation) }
-      return { answer: answerWith(reservation, opened.clientSecret, opened.requiresAction, opened.paymentIntentId) }
+      // Also where the webhook of a saved card was faster: a client is told one thing, and confirmation follows.
+      const pending = { ...reservation, status: 'pending' as const }
+      return { answer: answerWith(pending, opened.clientSecret, opened.requiresAction, opened.paymentIntentId) }
+    }
     case 'captured':
       return { answer: answerWith(reservation, opened.clientSecret, false, opened.capture.paymentIntentId) }
     case 'declined':

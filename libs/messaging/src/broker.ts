@@ -92,7 +92,11 @@ interface Session {
   readonly over: boolean
   /** The broker is short of memory or disk: it reads nothing that we send until it is well again. */
   readonly blocked: boolean
+  /** One more channel; should it end, the session does. */
+  openChannel(what: string): Promise<Channel>
   end(reason: string): void
+  /** Ends it when all that was sent has arrived. */
+  finish(): Promise<void>
 }
 
 const firstRetryMs = 50
@@ -205,8 +209,7 @@ export function openBroker(options: { url: string; name: string; topology: Topol
     close: async () => {
       closing = true
       const open = session
-      // Confirms that are under way arrive before the connection's own close is answered.
-      if (open) await withDeadline(open.connection.close(), open).catch(() => {})
+      if (open) await withDeadline(open.finish(), open).catch(() => {})
       open?.end('closed')
       await running
     },
@@ -231,8 +234,7 @@ function startLater(subscription: Subscription, session: Session): void {
 
 async function start(subscription: Subscription, session: Session): Promise<void> {
   if (subscription.paused) return
-  const channel = await session.connection.createChannel()
-  watch(channel, 'a consumer channel', session.end)
+  const channel = await session.openChannel('a consumer channel')
   await channel.prefetch(subscription.prefetch)
   const queue = subscription.queue || (await channel.assertQueue('', { exclusive: true, autoDelete: true })).queue
   subscription.onQueue?.(queue)
@@ -282,6 +284,13 @@ async function openSession(url: string, name: string): Promise<Session> {
     resolve(reason)
   }
   watch(connection, 'the connection', end)
+  const channels: Channel[] = []
+  let finishing = false
+  const attend = <C extends Channel>(channel: C, what: string): C => {
+    channels.push(channel)
+    watch(channel, what, (reason) => (finishing ? undefined : end(reason)))
+    return channel
+  }
   let blocked = false
   const setBlocked = (now: boolean) => {
     blocked = now
@@ -295,8 +304,8 @@ async function openSession(url: string, name: string): Promise<Session> {
       Promise.all([connection.createConfirmChannel(), connection.createChannel()]),
       { ended },
     )
-    watch(confirms, 'the publishing channel', end)
-    watch(posts, 'the posting channel', end)
+    attend(confirms, 'the publishing channel')
+    attend(posts, 'the posting channel')
     const returned = new Set<string>()
     confirms.on('return', (message) => returned.add(String(message.properties.messageId)))
     return {
@@ -312,7 +321,14 @@ async function openSession(url: string, name: string): Promise<Session> {
       get blocked() {
         return blocked
       },
+      openChannel: async (what) => attend(await connection.createChannel(), what),
       end,
+      finish: async () => {
+        finishing = true
+        // Each channel sends by itself: the end of the connection could overtake an answer or an acknowledgement.
+        await Promise.all(channels.map((channel) => channel.close()))
+        await connection.close()
+      },
     }
   } catch (error) {
     end(reasonOf(error))

@@ -20,6 +20,7 @@ const commands = {
   check: 'infra/local/src/check.ts',
   demo: 'tests/demo.ts',
   bench: 'bench/src/main.ts',
+  chaos: 'tests/chaos/main.ts',
   simulate: 'tests/simulation/main.ts',
   smoke: 'tests/smoke.ts',
   doctor: 'infra/local/src/doctor.ts',

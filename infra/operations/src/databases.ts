@@ -21,9 +21,9 @@ const types = {
     oid === int8 ? Number : pg.types.getTypeParser(oid, format as 'text'),
 } as pg.CustomTypesConfig
 
-/** Of the running stack, or those that the environment names (`RESERVATION_DATABASE_URL` …). */
-export function openDatabases(mode: 'read' | 'write'): Databases {
-  const urls = databasesFromEnvironment(process.env) ?? readStackFile().databases
+/** Those given, or that the environment names (`RESERVATION_DATABASE_URL` …), or of the running stack. */
+export function openDatabases(mode: 'read' | 'write', given?: Readonly<Record<DatabaseName, string>>): Databases {
+  const urls = given ?? databasesFromEnvironment(process.env) ?? readStackFile().databases
   const pools = new Map(databaseNames.map((name) => [name, openPool(urls[name], mode)]))
   return {
     rows: async (name, sql, values = []) => {

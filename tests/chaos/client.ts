@@ -27,7 +27,7 @@ export function clientOf(stage: Stage, diary: Diary, tally: Tally, patienceMs: n
         if (answer && !isPassing(answer)) return answer
         if (answer && answer.status >= 500 && answer.status !== 503)
           diary.wrong.push(`${route.method} ${route.url}: ${answer.status} ${JSON.stringify(answer.body)}`)
-        await sleep(pause)
+        await sleep(Math.max(pause, Number(answer?.headers.get('retry-after') ?? 0) * 1_000))
       }
       return undefined
     },

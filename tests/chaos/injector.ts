@@ -18,7 +18,8 @@ export interface Incident {
 }
 
 const chanceOfTwo = 0.2
-export const recoveryBoundMs = 60_000
+/** No design bound: by then it is no recovery any more, on however busy a machine. */
+const recoveryBoundMs = 120_000
 const lookEveryMs = 50
 
 /** Until told to stop; what has been injected is healed in any case. */

@@ -60,11 +60,11 @@ async function perform(
   const ending = new AbortController()
   const over = AbortSignal.any([ending.signal, signal])
   const injecting = injectFaults(stage, probe, options, over, say)
-  await traffic.allCame
+  await unlessAborted(signal, traffic.allCame)
   ending.abort()
-  const incidents = await injecting
+  const incidents = await unlessAborted(signal, injecting)
   say('no more faults; waiting for the last guests, and for quiet')
-  await traffic.allGone
+  await unlessAborted(signal, traffic.allGone)
   const goneAt = Date.now()
   const quietBy = goneAt + (options.holds.usual + quietMarginSeconds) * 1_000
   while (Date.now() < quietBy && (await countOpen(stage)) > 0) await sleep(500, undefined, { signal })
@@ -93,6 +93,20 @@ async function perform(
   }
 }
 
+/** Guests are patient; whoever presses Ctrl-C is not. */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  aborted.promise.catch(() => {})
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    signal.throwIfAborted()
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
 const harms: Record<string, Harm> = {
   oversold: 'doubled',
   'refunded-twice': 'doubled',
@@ -110,6 +124,6 @@ function asBreach({ subject, kind, what, standing }: Finding): Breach {
 }
 
 function asStuck({ faults, at }: Incident): Breach {
-  const what = `nobody could book within a minute of ${faults.map(({ name, on }) => `${name} (${on})`).join(' + ')}`
+  const what = `nobody could book within two minutes of ${faults.map(({ name, on }) => `${name} (${on})`).join(' + ')}`
   return { harm: 'stuck', subject: at.toISOString(), what }
 }

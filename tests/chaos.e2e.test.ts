@@ -32,7 +32,7 @@ test(`seed ${seed}: ${bookings} bookings while parts die, are cut off and lied t
   const report = JSON.parse(readFileSync(out, 'utf8')) as Report
   expect(report).toMatchObject({ bookings, breaches: [] })
   expect(report.incidents.length).toBeGreaterThan(0)
-}, 240_000)
+}, 400_000)
 
 /** In a process of its own, as it is run by hand: Jest's flags are not for the services it starts. */
 function chaos(...args: string[]): Promise<{ code: number; output: string }> {

@@ -7,21 +7,26 @@ export interface Offer {
   readonly timeSlotId: string
 }
 
-/** What guests can book: plenty of seats, plenty for a short time only, and slots with a handful for a dozen guests. */
+/** Plenty of seats, or a handful for a dozen guests; held for the usual time, or for a short one. */
+export type OfferKind = 'usual' | 'short' | 'scarce' | 'short and scarce'
+
+/** What guests can book. */
 export interface Catalogue {
   readonly probe: Offer
-  offer(kind: 'usual' | 'short' | 'scarce', turn: number): Offer
+  offer(kind: OfferKind): Offer
 }
 
 const plenty = 100_000
 const usualSlots = 5
-const scarceSeats = 9
-const guestsForScarceSlot = 12
-/** As in plans.ts. */
-const shareOfScarce = 0.14
+/** How few seats, and for how many guests. */
+const few = { scarce: { seats: 9, guests: 12 }, 'short and scarce': { seats: 3, guests: 4 } } as const
 
 /** Made before the first fault. */
-export async function openCatalogue(stage: Stage, { holds, bookings }: Options): Promise<Catalogue> {
+export async function openCatalogue(
+  stage: Stage,
+  { holds, bookings }: Options,
+  shareOf: (kind: OfferKind) => number,
+): Promise<Catalogue> {
   const api = stage.gateway()
   async function open(holdSeconds: number, count: number, capacity: number): Promise<Offer[]> {
     const title = `Held for ${holdSeconds} s`
@@ -40,18 +45,23 @@ export async function openCatalogue(stage: Stage, { holds, bookings }: Options):
     return slots
   }
   const [probe] = await open(holds.usual, 1, plenty)
+  const openFew = (kind: keyof typeof few, holdSeconds: number) =>
+    open(holdSeconds, Math.ceil((bookings * shareOf(kind)) / few[kind].guests), few[kind].seats)
   const slots = {
     usual: await open(holds.usual, usualSlots, plenty),
     short: await open(holds.short, 1, plenty),
-    scarce: await open(holds.scarce, Math.ceil((bookings * shareOfScarce) / guestsForScarceSlot), scarceSeats),
+    scarce: await openFew('scarce', holds.scarce),
+    'short and scarce': await openFew('short and scarce', holds.short),
   }
-  let scarceTurn = 0
+  const turns = new Map<OfferKind, number>()
   return {
     probe: probe as Offer,
-    offer: (kind, turn) => {
-      const of = slots[kind]
-      const index = kind === 'scarce' ? Math.floor(scarceTurn++ / guestsForScarceSlot) : turn
-      return of[index % of.length] as Offer
+    offer: (kind) => {
+      const turn = turns.get(kind) ?? 0
+      turns.set(kind, turn + 1)
+      // A scarce slot is for those who come one after the other; of plenty everybody takes another.
+      const index = kind in few ? Math.floor(turn / few[kind as keyof typeof few].guests) : turn
+      return slots[kind][index % slots[kind].length] as Offer
     },
   }
 }

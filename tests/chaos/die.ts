@@ -3,7 +3,7 @@
  * this process is ordered to die there, and if so it is gone before the next statement. The product knows nothing of it.
  */
 import { subscribe } from 'node:diagnostics_channel'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, unlinkSync } from 'node:fs'
 import { channelOf, moments } from '@holdfast/runtime/moments'
 
 const { CHAOS_ORDER: file } = process.env
@@ -18,10 +18,18 @@ if (file)
         survived += 1
         return
       }
-      // Whoever is started in its place has no order.
-      rmSync(file, { force: true })
-      process.kill(process.pid, 'SIGKILL')
+      if (isStillGiven(file)) process.kill(process.pid, 'SIGKILL')
     })
+
+/** It is carried out or withdrawn, never both: whoever removes the file has decided. And a successor has no order. */
+function isStillGiven(path: string): boolean {
+  try {
+    unlinkSync(path)
+    return true
+  } catch {
+    return false
+  }
+}
 
 function read(path: string): string | undefined {
   try {

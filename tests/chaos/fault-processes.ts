@@ -74,9 +74,7 @@ async function dieAt(stage: Stage, name: string, moment: Moment, survives: numbe
   stage.orders.give(name, moment, survives)
   const deadline = Date.now() + moribundMs
   while (stage.orders.isOpen(name) && Date.now() < deadline) await sleep(10)
-  const isAlive = stage.orders.isOpen(name)
-  // Between that look and this it may still die: then there was one death less to expect than there could have been.
-  stage.orders.withdraw(name)
+  const isAlive = stage.orders.withdraw(name)
   if (isAlive) stage.deaths.excuse(name)
   return {
     on: isAlive ? `${name}, which did not come to it` : name,

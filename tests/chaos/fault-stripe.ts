@@ -34,6 +34,16 @@ export const stripeFaults: readonly Fault[] = [
       },
     }),
   ),
+  {
+    // Longer than seats wait for it (CLOSE_DEADLINE_SECONDS): payments can be made whose seats are gone.
+    name: 'stripe-api:cancels-nothing',
+    lasts: [25, 35],
+    inject: async (stage) => {
+      const fault = { operation: 'payment_intents.cancel', fault: 'error_500', times: 10_000 }
+      await insist(() => stage.emulator.fault(fault))
+      return asBefore(stage, fault.operation)
+    },
+  },
   ...Object.entries(troubles).map(
     ([fault, trouble]): Fault => ({
       name: `stripe-api:${fault}`,

@@ -19,7 +19,7 @@ export interface Options {
   readonly faults: readonly string[]
   readonly seed: number
   readonly replicas: Partial<Record<string, number>>
-  readonly env: Record<string, Record<string, string>>
+  readonly env: typeof usual | typeof hurried
   readonly holds: Holds
   readonly out: string | undefined
   readonly keep: boolean
@@ -36,9 +36,12 @@ export interface Holds {
 
 const twoOfEach = 'gateway=2,reservation=2,inventory=2,payment=2,timeout=2'
 
+/** Production waits two minutes for Stripe before seats whose payment can't be closed go free: then money never comes late. */
+const usual = { reservation: { CLOSE_DEADLINE_SECONDS: '10' }, inventory: {} }
+
 /** What would take minutes takes seconds. Each is a setting of production; none turns anything off. */
 const hurried = {
-  reservation: { WATCHDOG_SECONDS: '3', PAYMENT_POLL_SECONDS: '3,8', CLOSE_DEADLINE_SECONDS: '10' },
+  reservation: { ...usual.reservation, WATCHDOG_SECONDS: '3', PAYMENT_POLL_SECONDS: '3,8' },
   inventory: { ALLOCATION_GRACE_SECONDS: '4', ALLOCATION_AUDIT_SECONDS: '2' },
 }
 
@@ -66,8 +69,8 @@ export function parseOptions(args: string[]): Options {
     faults: values.faults.split(',').filter(Boolean),
     seed: values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed),
     replicas: parseReplicas(values.replicas),
-    env: values.hurry ? hurried : {},
-    holds: values.hurry ? { usual: 25, short: 3, scarce: 6 } : { usual: 120, short: 8, scarce: 20 },
+    env: values.hurry ? hurried : usual,
+    holds: values.hurry ? { usual: 25, short: 3, scarce: 6 } : { usual: 120, short: 6, scarce: 20 },
     out: values.out,
     keep: values.keep,
     list: values.list,

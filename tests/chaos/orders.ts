@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Moment } from '@holdfast/runtime/moments'
 
@@ -9,7 +9,8 @@ export interface Orders {
   /** It survives that moment so many times, and then no more. */
   give(instance: string, moment: Moment, survives: number): void
   isOpen(instance: string): boolean
-  withdraw(instance: string): void
+  /** False: it is dead already. */
+  withdraw(instance: string): boolean
 }
 
 export function openOrders(dir: string): Orders {
@@ -22,6 +23,13 @@ export function openOrders(dir: string): Orders {
     }),
     give: (instance, moment, survives) => writeFileSync(fileOf(instance), `${moment} ${survives}`),
     isOpen: (instance) => existsSync(fileOf(instance)),
-    withdraw: (instance) => rmSync(fileOf(instance), { force: true }),
+    withdraw: (instance) => {
+      try {
+        unlinkSync(fileOf(instance))
+        return true
+      } catch {
+        return false
+      }
+    },
   }
 }

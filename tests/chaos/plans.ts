@@ -1,20 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../simulation/random.ts'
 import { cards } from '../support/stripe-js.ts'
+import type { OfferKind } from './catalogue.ts'
 import type { Conversion, Guest } from './guest.ts'
 
 /** What guests do, and how many of a hundred do so. */
 export interface Plan {
   readonly name: string
   readonly share: number
-  readonly offer: 'usual' | 'short' | 'scarce'
+  readonly offer: OfferKind
   act(guest: Guest, random: Random): Promise<void>
 }
 
 export const plans: readonly Plan[] = [
   {
     name: 'pays',
-    share: 28,
+    share: 19,
     offer: 'usual',
     act: async (guest, random) => {
       const conversion = await guest.convert({ savePaymentMethod: random.chance(0.2) })
@@ -124,7 +125,7 @@ export const plans: readonly Plan[] = [
   },
   {
     name: 'pays when its time ends',
-    share: 7,
+    share: 5,
     offer: 'short',
     act: async (guest, random) => {
       const conversion = await guest.convert()
@@ -133,7 +134,33 @@ export const plans: readonly Plan[] = [
       await payAndSee(guest, random, conversion)
     },
   },
+  {
+    // Refused, unless Stripe could not be told in time that it is over. Then the seats may be somebody else's.
+    name: 'pays much too late',
+    share: 6,
+    offer: 'short and scarce',
+    act: async (guest, random) => {
+      const conversion = await guest.convert()
+      if (!conversion) return
+      await guest.untilHoldEnds(random.between(10_000, 16_000))
+      await guest.pay(conversion, cards.success)
+      await guest.poll()
+    },
+  },
+  {
+    name: 'takes what others let go',
+    share: 5,
+    offer: 'short and scarce',
+    act: async (guest, random) => {
+      const conversion = await guest.convert()
+      if (conversion) await payAndSee(guest, random, conversion)
+    },
+  },
 ]
+
+/** Of all guests, those who want such seats. */
+export const shareOf = (kind: OfferKind): number =>
+  plans.filter(({ offer }) => offer === kind).reduce((sum, { share }) => sum + share, 0) / 100
 
 async function payAndSee(guest: Guest, random: Random, conversion: Conversion): Promise<void> {
   await guest.pay(conversion, cards.success)

@@ -6,6 +6,7 @@ import type { Diary } from './diary.ts'
 import { type Incident, injectFaults } from './injector.ts'
 import { type LogFindings, readLogs } from './logs.ts'
 import type { Options } from './options.ts'
+import { shareOf } from './plans.ts'
 import { createProbe } from './probe.ts'
 import { type Breach, breachesOf, type Harm } from './promises.ts'
 import { enterStage, type Stage } from './stage.ts'
@@ -52,7 +53,7 @@ async function perform(
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<Outcome> {
-  const catalogue = await openCatalogue(stage, options)
+  const catalogue = await openCatalogue(stage, options, shareOf)
   const probe = createProbe(stage, catalogue.probe)
   await probe.untilBooked(quietMarginSeconds)
   const usualMs = await probe.untilBooked(60_000)
@@ -69,7 +70,7 @@ async function perform(
   const quietBy = goneAt + (options.holds.usual + quietMarginSeconds) * 1_000
   while (Date.now() < quietBy && (await countOpen(stage)) > 0) await sleep(500, undefined, { signal })
   const verified = await verifyUntilQuiet(stage.databases, {
-    bounds: { ...defaultBounds, closeDeadline: Number(options.env.reservation?.CLOSE_DEADLINE_SECONDS ?? 120) },
+    bounds: { ...defaultBounds, closeDeadline: Number(options.env.reservation.CLOSE_DEADLINE_SECONDS) },
     stripe: { url: stage.running.stack.stripeUrl, secretKey: stage.running.stack.stripeSecretKey, days: 1 },
     waitSeconds: Math.max(0, quietBy - Date.now()) / 1_000,
   })

@@ -61,7 +61,7 @@ export async function enterStage(options: Options, signal: AbortSignal): Promise
     .filter(({ name }) => name.startsWith('gateway'))
     .map(({ url }) => apiAt(url ?? stack.gatewayUrl, tokens(stack.issuerUrl)))
   const databases = openDatabases('read', stack.databases)
-  const deaths = watchDeaths(() => running.stack.processes)
+  const deaths = watchDeaths(() => running.stack.processes.filter(({ name }) => services.includes(name)))
   let turn = 0
   return {
     ...{ home, running, databases, orders, deaths, services },

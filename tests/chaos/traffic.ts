@@ -39,7 +39,7 @@ export function startTraffic(stage: Stage, catalogue: Catalogue, options: Option
     diaries.push(diary)
     const guest = guestOf(stage, diary, tally)
     try {
-      if (await guest.hold(catalogue.offer(plan.offer, n), own.between(1, 3))) await plan.act(guest, own)
+      if (await guest.hold(catalogue.offer(plan.offer), own.between(1, 3))) await plan.act(guest, own)
     } catch (error) {
       diary.wrong.push(`the guest stumbled: ${error instanceof Error ? error.stack : error}`)
     }

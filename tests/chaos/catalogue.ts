@@ -1,4 +1,5 @@
 import * as catalog from '@holdfast/contracts/routes/catalog'
+import { eventually } from '@holdfast/testing/facts'
 import type { Options } from './options.ts'
 import { operator, type Stage } from './stage.ts'
 
@@ -31,7 +32,7 @@ export async function openCatalogue(
   async function open(holdSeconds: number, count: number, capacity: number): Promise<Offer[]> {
     const title = `Held for ${holdSeconds} s`
     const body = { title, timeZone: 'Europe/Lisbon', pricePerGuest: 10_000, holdSeconds }
-    const { experience } = await api.ok(catalog.createExperience, { as: operator, body })
+    const { experience } = await insist(() => api.ok(catalog.createExperience, { as: operator, body }))
     const params = { id: experience.id }
     const slots: Offer[] = []
     while (slots.length < count) {
@@ -65,6 +66,9 @@ export async function openCatalogue(
     },
   }
 }
+
+/** On a machine that is just starting many processes at once. One too many of them is nobody's trouble. */
+const insist = <T>(offer: () => Promise<T>) => eventually('it is on offer', offer, 60_000)
 
 const day = 86_400_000
 const times = () => ({

@@ -50,7 +50,8 @@ export async function enterStage(options: Options, signal: AbortSignal): Promise
     replicas: options.replicas,
     env: options.env,
     adapt: async ({ name, program }, environment) => ({
-      ...(await wires.lay(name, environment)),
+      // Stripe is told its own address, and does not go there.
+      ...(program === 'stripe-emulator' ? environment : await wires.lay(name, environment)),
       ...(moments.includes(program) && orders.environmentOf(name)),
     }),
   })

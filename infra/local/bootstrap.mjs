@@ -21,6 +21,7 @@ const commands = {
   demo: 'tests/demo.ts',
   bench: 'bench/src/main.ts',
   recovery: 'bench/src/recovery/main.ts',
+  chaos: 'tests/chaos/main.ts',
   simulate: 'tests/simulation/main.ts',
   smoke: 'tests/smoke.ts',
   doctor: 'infra/local/src/doctor.ts',

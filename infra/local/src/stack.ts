@@ -24,6 +24,8 @@ export interface StackOptions extends PlanOptions {
   readonly ports?: Record<string, number>
   /** More environment, by service or by instance. */
   readonly env?: Partial<Record<string, Record<string, string>>>
+  /** The last word on what an instance is told: whoever wants a wire of their own to a server puts it in here. */
+  adapt?(instance: Instance, environment: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv>
   readonly logLevel?: string
   /** What passes through to the services, and what names servers that are there already. Default: ours. */
   readonly environment?: NodeJS.ProcessEnv
@@ -101,7 +103,10 @@ async function startAll(session: Session, options: StackOptions, external: Exter
     Promise.all(
       instances
         .filter(({ program }) => programs[program].stage === stage)
-        .map((instance) => startInstance(session, surroundings, instance)),
+        .map(async (instance) => {
+          const environment = serviceEnvironment(surroundings, instance)
+          await startInstance(session, instance, (await options.adapt?.(instance, environment)) ?? environment)
+        }),
     )
   const [, { databases, rabbitmq }] = await Promise.all([
     startThose(stages.standIns, around),
@@ -117,10 +122,10 @@ function replaced(name: ProgramName, external: External): boolean {
   return (name === 'stripe-emulator' && external.stripe.real) || (name === 'cognito-issuer' && external.cognito.real)
 }
 
-async function startInstance(session: Session, around: Surroundings, instance: Instance): Promise<void> {
+async function startInstance(session: Session, instance: Instance, environment: NodeJS.ProcessEnv): Promise<void> {
   const { home, watch, say } = session.context
   const startedAt = Date.now()
-  const running = supervise(processSpec(home, instance, serviceEnvironment(around, instance)), watch)
+  const running = supervise(processSpec(home, instance, environment), watch)
   await session.start(running, programs[instance.program].stage)
   say(`${instance.name} is ready at ${instance.url} (${seconds(startedAt)})`)
 }

@@ -15,6 +15,7 @@ import Fastify, {
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import type { User, Verifier } from './auth.ts'
+import { endWithLastAnswer } from './closing.ts'
 import { handleError, handleNotFound } from './errors.ts'
 import {
   answerOf,
@@ -104,6 +105,7 @@ export function createServer(options: { logger: Logger; ready: ReadinessChecks; 
       done(error as Error)
     }
   })
+  endWithLastAnswer(app)
   addObservation(app)
   addHealth(app, options.ready)
   if (options.metrics !== false) addMetrics(app)

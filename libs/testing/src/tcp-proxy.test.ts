@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { eventually } from './facts.ts'
 import { openTcpProxy, type TcpProxy } from './tcp-proxy.ts'
@@ -42,6 +43,18 @@ test('passes bytes on, at once or later', async () => {
   socket.write(', later')
   await eventually('it came back', async () => heard() === 'now, later')
   expect(performance.now() - startedAt).toBeGreaterThan(55)
+})
+
+test('a delay that comes and goes changes nothing of the order', async () => {
+  const { socket, heard } = await client()
+  const words = Array.from({ length: 40 }, (_, n) => `${n} `)
+  for (const [n, word] of words.entries()) {
+    proxy.delay(n % 3 === 0 ? 20 : 0)
+    socket.write(word)
+    await turnOfTheLoop()
+  }
+  await eventually('all came back', async () => heard().length === words.join('').length)
+  expect(heard()).toBe(words.join(''))
 })
 
 test('cut: open connections die, new ones live', async () => {

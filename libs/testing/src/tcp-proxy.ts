@@ -38,17 +38,16 @@ export async function openTcpProxy(target: { host?: string; port: number }, port
       [near, far],
       [far, near],
     ] as const) {
+      const pass = inOrder(() => delayMs)
       from.on('data', (bytes) => {
-        if (mode === 'black-hole') return
-        if (delayMs === 0) to.write(bytes)
-        else setTimeout(() => to.write(bytes), delayMs)
+        if (mode !== 'black-hole') pass(() => to.write(bytes))
       })
-      from.on('end', () => to.end())
+      from.on('end', () => pass(() => to.end()))
       // Either end's death is the other's; a proxy has nobody else to tell.
       from.on('error', () => reset(wire))
       from.on('close', () => {
         wires.delete(wire)
-        if (mode !== 'black-hole') to.destroy()
+        if (mode !== 'black-hole') pass(() => to.destroy())
       })
     }
   })
@@ -93,6 +92,22 @@ export async function openTcpProxy(target: { host?: string; port: number }, port
 interface Wire {
   readonly near: Socket
   readonly far: Socket
+}
+
+/** Does things later, one after the other: what comes when the delay is over still waits for what came before. */
+function inOrder(delayMs: () => number): (what: () => void) => void {
+  const waiting: (() => void)[] = []
+  let lastAt = 0
+  return (what) => {
+    if (delayMs() === 0 && waiting.length === 0) {
+      what()
+      return
+    }
+    waiting.push(what)
+    lastAt = Math.max(lastAt, performance.now() + delayMs())
+    // Whichever timer fires, the first in line goes.
+    setTimeout(() => waiting.shift()?.(), lastAt - performance.now())
+  }
 }
 
 function reset({ near, far }: Wire): void {

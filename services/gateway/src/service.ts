@@ -3,6 +3,7 @@ import cors from '@fastify/cors'
 import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import { allRoutes } from '@holdfast/contracts/routes/all'
 import { createVerifier } from '@holdfast/http/auth'
+import { endWithLastAnswer } from '@holdfast/http/closing'
 import { handleError, handleNotFound } from '@holdfast/http/errors'
 import { createLogger, type Logger } from '@holdfast/runtime/logger'
 import type { Running } from '@holdfast/runtime/run'
@@ -43,10 +44,7 @@ export async function startGateway(
   app.addHook('onRequest', limits.ofAddress)
   if (settings.CORS_ORIGINS) await app.register(cors, corsOptions(settings.CORS_ORIGINS))
   app.addHook('onRequest', async (request) => refuseExceeding(request))
-  // While stopping: a connection that is kept would keep us from ending.
-  app.addHook('onSend', async (_request, reply) => {
-    if (stopping) reply.header('connection', 'close')
-  })
+  endWithLastAnswer(app)
   addHealth(app, {
     running: () => !stopping,
     identity: () => verifier.prepare(),

@@ -1,0 +1,62 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Fault, type Injury, nothingToDo } from './fault.ts'
+import type { Stage } from './stage.ts'
+
+/** The servers that all services lean on. They are started again by themselves, with what they had on disk. */
+export const serverFaults: readonly Fault[] = [
+  { name: 'rabbitmq:killed', lasts: [0, 0], inject: async (stage) => killed(stage, 'rabbitmq') },
+  {
+    name: 'rabbitmq:queues-deleted',
+    once: true,
+    lasts: [0, 0],
+    inject: async (stage) => {
+      await deleteQueues(stage)
+      return { on: 'every queue', heal: nothingToDo, hasHealed: () => allReady(stage) }
+    },
+  },
+  {
+    name: 'rabbitmq:wiped',
+    once: true,
+    lasts: [0, 0],
+    inject: async (stage) => {
+      stage.deaths.expect('rabbitmq')
+      await stage.running.down('rabbitmq')
+      rmSync(join(stage.home, 'rabbitmq', 'data'), { recursive: true, force: true })
+      return { on: 'its data folder', heal: () => stage.running.up('rabbitmq'), hasHealed: () => allReady(stage) }
+    },
+  },
+  { name: 'postgres:killed', lasts: [0, 0], inject: async (stage) => killed(stage, 'postgres') },
+  { name: 'stripe:killed', lasts: [0, 0], inject: async (stage) => killed(stage, 'stripe-emulator') },
+  {
+    name: 'stripe:away',
+    lasts: [4, 10],
+    inject: async (stage) => {
+      stage.deaths.expect('stripe-emulator')
+      await stage.running.down('stripe-emulator')
+      return { on: 'stripe', heal: () => stage.running.up('stripe-emulator'), hasHealed: () => allReady(stage) }
+    },
+  },
+]
+
+async function killed(stage: Stage, name: string): Promise<Injury> {
+  stage.kill(name)
+  return { on: name, heal: nothingToDo, hasHealed: () => allReady(stage) }
+}
+
+async function allReady(stage: Stage): Promise<boolean> {
+  return (await Promise.all(stage.services.map((name) => stage.isReady(name)))).every(Boolean)
+}
+
+async function deleteQueues({ running }: Stage): Promise<void> {
+  const { origin, username, password } = new URL(running.stack.rabbitmqManagementUrl)
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const headers = { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
+  const answer = await fetch(`${origin}/api/queues`, { headers })
+  const queues = (await answer.json()) as { name: string; vhost: string }[]
+  for (const { name, vhost } of queues.filter((queue) => queue.name.startsWith('holdfast.')))
+    await fetch(`${origin}/api/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(name)}`, {
+      method: 'DELETE',
+      headers,
+    })
+}

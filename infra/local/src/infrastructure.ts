@@ -16,15 +16,19 @@ export async function obtainPostgres(context: Context): Promise<Postgres> {
   return { adminUrl, running: [{ running: supervise(spec, watch), stage: stages.servers }] }
 }
 
-/** The URL in the environment, else a Docker engine, else the machine's own binaries, installed if need be. */
+/**
+ * The URL in the environment, else the installation named there, else a Docker engine, else the machine's own binaries,
+ * installed if need be.
+ */
 export async function obtainRabbitmq(context: Context): Promise<Rabbitmq> {
   const { home, environment, ports, watch } = context
   if (environment.RABBITMQ_URL) return { ...urlsFromEnvironment(environment), running: [] }
   const amqp = await ports.get('rabbitmq')
   const management = await ports.get('rabbitmq-management')
   const urls = rabbitmqUrls(home, { amqp, management })
-  if (await dockerEngine(environment)) return rabbitmqContainer(home, { amqp, management }, urls, watch)
-  const server = await rabbitmqServer(context.say)
+  if (!environment.RABBITMQ_HOME && (await dockerEngine(environment)))
+    return rabbitmqContainer(home, { amqp, management }, urls, watch)
+  const server = await rabbitmqServer(context)
   const distribution = await ports.get('rabbitmq-distribution')
   const epmdPort = await ports.get('epmd')
   const { epmd, node } = privateRabbitmq(home, {

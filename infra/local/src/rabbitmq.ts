@@ -25,10 +25,19 @@ export interface RabbitmqUrls {
   readonly managementUrl: URL
 }
 
-/** Debian's rabbitmq-server on the PATH is a wrapper that becomes the user rabbitmq; the script behind it runs as anybody. */
-export function findRabbitmqServer(): string | undefined {
-  const onPath = (process.env.PATH ?? '').split(delimiter).map((dir) => join(dir, 'rabbitmq-server'))
+/**
+ * The one that RABBITMQ_HOME names (its `erl` must come first on the PATH), else the machine's. Debian's rabbitmq-server on
+ * the PATH is a wrapper that becomes the user rabbitmq; the script behind it runs as anybody.
+ */
+export function findRabbitmqServer({ RABBITMQ_HOME, PATH = '' }: NodeJS.ProcessEnv): string | undefined {
+  if (RABBITMQ_HOME) return named(join(RABBITMQ_HOME, 'sbin/rabbitmq-server'))
+  const onPath = PATH.split(delimiter).map((dir) => join(dir, 'rabbitmq-server'))
   return ['/usr/lib/rabbitmq/bin/rabbitmq-server', '/opt/homebrew/sbin/rabbitmq-server', ...onPath].find(existsSync)
+}
+
+function named(script: string): string {
+  if (existsSync(script)) return script
+  throw new Error(`RABBITMQ_HOME names no RabbitMQ: there is no ${script}`)
 }
 
 export function rabbitmqUrls(home: Home, ports: { amqp: number; management: number }): RabbitmqUrls {

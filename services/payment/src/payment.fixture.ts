@@ -125,7 +125,7 @@ async function openReservationSide(databaseUrl: string, brokerUrl: string) {
   const messaging = openMessaging({
     service: 'reservation',
     instance: 'reservation',
-    url: brokerUrl,
+    urls: [brokerUrl],
     database,
     logger,
   })

@@ -51,11 +51,10 @@ export async function obtainRabbitmq(context: Context): Promise<Rabbitmq> {
   return { ...urls, running }
 }
 
-function urlsFromEnvironment(environment: NodeJS.ProcessEnv): RabbitmqUrls {
-  const url = new URL(environment.RABBITMQ_URL ?? '')
-  const { RABBITMQ_MANAGEMENT_URL } = environment
-  if (RABBITMQ_MANAGEMENT_URL) return { url, managementUrl: new URL(RABBITMQ_MANAGEMENT_URL) }
-  // RabbitMQ's default port; the same user.
-  const credentials = url.username ? `${url.username}:${url.password}@` : 'guest:guest@'
-  return { url, managementUrl: new URL(`http://${credentials}${url.hostname}:15672`) }
+function urlsFromEnvironment({ RABBITMQ_URL = '', RABBITMQ_MANAGEMENT_URL }: NodeJS.ProcessEnv): RabbitmqUrls {
+  if (RABBITMQ_MANAGEMENT_URL) return { url: RABBITMQ_URL, managementUrl: new URL(RABBITMQ_MANAGEMENT_URL) }
+  // RabbitMQ's default port; the same user; of several nodes the first.
+  const { username, password, hostname } = new URL(RABBITMQ_URL.split(',')[0] ?? '')
+  const credentials = username ? `${username}:${password}@` : 'guest:guest@'
+  return { url: RABBITMQ_URL, managementUrl: new URL(`http://${credentials}${hostname}:15672`) }
 }

@@ -21,7 +21,8 @@ export interface RabbitmqSettings {
 }
 
 export interface RabbitmqUrls {
-  readonly url: URL
+  /** As RABBITMQ_URL has it: a cluster's nodes separated by commas. */
+  readonly url: string
   readonly managementUrl: URL
 }
 
@@ -43,7 +44,7 @@ function named(script: string): string {
 export function rabbitmqUrls(home: Home, ports: { amqp: number; management: number }): RabbitmqUrls {
   const credentials = `${rabbitmqUser}:${home.secret('rabbitmq')}`
   return {
-    url: new URL(`amqp://${credentials}@127.0.0.1:${ports.amqp}`),
+    url: `amqp://${credentials}@127.0.0.1:${ports.amqp}`,
     managementUrl: new URL(`http://${credentials}@127.0.0.1:${ports.management}`),
   }
 }
@@ -95,7 +96,7 @@ export async function serves({ url, managementUrl }: RabbitmqUrls): Promise<bool
     const answer = await fetch(overview, { headers: { authorization }, signal: AbortSignal.timeout(2_000) })
     await answer.arrayBuffer()
     if (!answer.ok) return false
-    const connection = await amqp.connect(url.href, { timeout: 2_000 })
+    const connection = await amqp.connect(url, { timeout: 2_000 })
     connection.on('error', () => {})
     await connection.close()
     return true

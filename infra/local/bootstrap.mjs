@@ -21,6 +21,7 @@ const commands = {
   demo: 'tests/demo.ts',
   bench: 'bench/src/main.ts',
   simulate: 'tests/simulation/main.ts',
+  cluster: 'tests/cluster.ts',
   smoke: 'tests/smoke.ts',
   doctor: 'infra/local/src/doctor.ts',
   verify: 'infra/operations/src/verify.ts',

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openHome } from '@holdfast/local/home'
@@ -98,15 +99,13 @@ async function spare(node: ClusterNode, cluster: Cluster, guests: Guests): Promi
   const first = guests.bookOnce()
   if (cluster.replicates) say(`${name} is killed: the next booking took ${(await first).toFixed(1)} s without it`)
   const leftAt = Date.now()
-  while (Date.now() - leftAt < absenceMs) await (cluster.replicates ? guests.bookOnce() : pause())
+  while (Date.now() - leftAt < absenceMs) await (cluster.replicates ? guests.bookOnce() : sleep(500))
   await node.running.start()
   await untilComplete(cluster)
   const took = await first
   if (!cluster.replicates) say(`${name} was killed and is back: a booking made meanwhile took ${took.toFixed(1)} s`)
   say(`${name} is back; meanwhile ${guests.refused - before} requests were told to come again`)
 }
-
-const pause = () => new Promise((resolve) => setTimeout(resolve, 500))
 
 function verify({ databases, stripeUrl, stripeSecretKey }: StackFile): Promise<number> {
   const file = fileURLToPath(new URL('../infra/operations/src/verify.ts', import.meta.url))

@@ -16,7 +16,7 @@ test('tests run on the images that compose runs', () => {
 })
 
 test('compose names no version of RabbitMQ or of its plugin, and can hand on every one', () => {
-  const versions = [...rabbitmq.matchAll(/^ARG (\w+)=/gm)].map(([, name = '']) => name)
+  const versions = [...rabbitmq.matchAll(/^ARG (RABBITMQ_\w+)$/gm)].map(([, name = '']) => name)
   expect(versions).toContain('RABBITMQ_PLUGIN_SHA256')
   // A name without a value: from the environment, or else the Dockerfile's own.
   for (const name of versions) expect(compose).toMatch(new RegExp(`^ +${name}:$`, 'm'))
@@ -24,7 +24,7 @@ test('compose names no version of RabbitMQ or of its plugin, and can hand on eve
 
 test('the plugin is of the line of the broker that it is built into, and so is the name of the image', () => {
   const [, line = 'none'] = /^rabbitmq:(\d+\.\d+)-/.exec(images({}).rabbitmq) ?? []
-  expect(rabbitmq).toMatch(new RegExp(`^ARG RABBITMQ_PLUGIN_VERSION=${line.replace('.', '\\.')}\\.\\d+$`, 'm'))
+  expect(rabbitmq).toMatch(new RegExp(`^ARG version=.*:-${line.replace('.', '\\.')}\\.\\d+\\}$`, 'm'))
   expect(compose).toMatch(`holdfast-rabbitmq:${line}}`)
 })
 

@@ -7,7 +7,7 @@ export function images({ HOLDFAST_RABBITMQ_IMAGE }: NodeJS.ProcessEnv): { postgr
   return {
     postgres: find('docker-compose.yml', /^ *image: &postgres-image (\S+)$/m),
     // Compose's own, with the plugin, has to be built first; what it is built on does as well.
-    rabbitmq: HOLDFAST_RABBITMQ_IMAGE || find('infra/rabbitmq/Dockerfile', /^ARG RABBITMQ_IMAGE=(\S+)$/m),
+    rabbitmq: HOLDFAST_RABBITMQ_IMAGE || find('infra/rabbitmq/Dockerfile', /^FROM \$\{RABBITMQ_IMAGE:-(\S+)\}$/m),
   }
 }
 

@@ -23,6 +23,7 @@ const commands = {
   recovery: 'bench/src/recovery/main.ts',
   chaos: 'tests/chaos/main.ts',
   simulate: 'tests/simulation/main.ts',
+  cluster: 'tests/cluster.ts',
   smoke: 'tests/smoke.ts',
   doctor: 'infra/local/src/doctor.ts',
   verify: 'infra/operations/src/verify.ts',

@@ -37,7 +37,7 @@ export async function openPair(): Promise<Pair> {
   const open = async (service: 'reservation' | 'inventory', url: string) => {
     await migrate(databases[service], [messagingMigrations], logger)
     const database = openDatabase(databases[service], { poolSize: 8, applicationName: service, logger })
-    return { database, messaging: openMessaging({ service, instance: service, url, database, logger }) }
+    return { database, messaging: openMessaging({ service, instance: service, urls: [url], database, logger }) }
   }
   const wired = new URL(rabbitmq.url)
   const wire = await openTcpProxy({ host: wired.hostname, port: Number(wired.port || 5672) })
@@ -48,13 +48,13 @@ export async function openPair(): Promise<Pair> {
   let hearer: Awaited<ReturnType<typeof open>> | undefined
 
   return {
-    brokerUrl: rabbitmq.url.href,
+    brokerUrl: rabbitmq.url,
     wire,
     database: speaker.database,
     speaker: speaker.messaging,
     handled,
     startHearing: async () => {
-      const opened = await open('inventory', rabbitmq.url.href)
+      const opened = await open('inventory', rabbitmq.url)
       hearer = opened
       opened.messaging.listen({
         handlers: [

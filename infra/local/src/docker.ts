@@ -6,14 +6,13 @@ import { PostgreSqlContainer } from '@testcontainers/postgresql'
 import { RabbitMQContainer } from '@testcontainers/rabbitmq'
 import { type AbstractStartedContainer, getContainerRuntimeClient } from 'testcontainers'
 import type { Home } from './home.ts'
+import { images } from './images.ts'
 import { initdbFlags, quietSettings } from './postgres.ts'
 import { type RabbitmqUrls, rabbitmqUser, serves } from './rabbitmq.ts'
 import type { Postgres, Rabbitmq } from './servers.ts'
 import { stages } from './session.ts'
 import type { Running, Watch } from './supervisor.ts'
 
-const postgresImage = 'postgres:18.4'
-const rabbitmqImage = 'rabbitmq:4.2-management'
 const checkEveryMs = 500
 
 /** Is there a Docker engine to use? HOLDFAST_DOCKER=off says no without looking. */
@@ -37,7 +36,7 @@ export function postgresContainer(
   const data = home.path('docker-postgres')
   mkdirSync(data, { recursive: true })
   const begin = () =>
-    new PostgreSqlContainer(postgresImage)
+    new PostgreSqlContainer(images(process.env).postgres)
       .withUsername('postgres')
       .withPassword(password)
       .withDatabase('postgres')
@@ -63,13 +62,18 @@ export function rabbitmqContainer(
   const data = home.path('docker-rabbitmq')
   mkdirSync(data, { recursive: true })
   const begin = async () => {
-    const started = await new RabbitMQContainer(rabbitmqImage)
+    const started = await new RabbitMQContainer(images(process.env).rabbitmq)
       // The data folder is named after the node, and the node after the host.
       .withEnvironment({
         RABBITMQ_NODENAME: 'holdfast@localhost',
         RABBITMQ_DEFAULT_USER: rabbitmqUser,
         RABBITMQ_DEFAULT_PASS: home.secret('rabbitmq'),
       })
+      // Where compose's image looks for its secrets; the plain one looks nowhere.
+      .withCopyContentToContainer([
+        { content: home.secret('rabbitmq'), target: '/run/holdfast/password' },
+        { content: home.secret('erlang-cookie'), target: '/run/holdfast/cookie' },
+      ])
       .withBindMounts([{ source: data, target: '/var/lib/rabbitmq' }])
       .withLogConsumer(logTo(home.path('logs', 'rabbitmq.log')))
       .withExposedPorts({ container: 5672, host: ports.amqp }, { container: 15672, host: ports.management })

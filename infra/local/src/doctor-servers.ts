@@ -4,6 +4,7 @@ import { connect } from 'amqplib'
 import pg from 'pg'
 import { databaseNames } from './databases.ts'
 import { type Finding, fault, judgeSkew, note, ok, reasonOf, warning } from './doctor-finding.ts'
+import { brokerUrls } from './doctor-settings.ts'
 import { checkoutRoot } from './home.ts'
 
 const oldestPostgres = 15
@@ -19,8 +20,8 @@ export async function checkServers(environment: NodeJS.ProcessEnv): Promise<Find
       set.map((each) => each.url),
     ),
   )
-  const broker = environment.RABBITMQ_URL
-  const all = await Promise.all([...checks, broker && URL.canParse(broker) ? checkBroker(broker) : []])
+  const nodes = brokerUrls(environment).filter((url) => URL.canParse(url))
+  const all = await Promise.all([...checks, ...nodes.map(checkBroker)])
   return all.flat()
 }
 

@@ -27,6 +27,16 @@ test.each([
   ['a database that is missing', { PAYMENT_DATABASE_URL: undefined }, 'PAYMENT_DATABASE_URL is not set'],
   ['one that two services share', { PAYMENT_DATABASE_URL: database('reservation') }, 'Two services share a database'],
   ['a database without TLS', { PAYMENT_DATABASE_URL: 'postgres://p:s@db.example.com/p' }, 'no TLS'],
+  [
+    'a node of a cluster without TLS',
+    { RABBITMQ_URL: 'amqps://h:s@mq-1.example.com,amqp://h:s@mq-2.example.com' },
+    'RABBITMQ_URL: no TLS',
+  ],
+  [
+    'a node of a cluster that is no URL',
+    { RABBITMQ_URL: 'amqps://h:s@mq-1.example.com,mq-2' },
+    'RABBITMQ_URL is not set',
+  ],
   ['a broker without TLS', { RABBITMQ_URL: 'amqp://h:s@mq.example.com' }, 'RABBITMQ_URL: no TLS'],
   ['a stand-in in production', { STRIPE_API_URL: 'http://127.0.0.1:12111' }, 'STRIPE_API_URL: a stand-in'],
   ['a test key in production', { STRIPE_SECRET_KEY: 'sk_test_a', STRIPE_PUBLISHABLE_KEY: undefined }, 'a test key'],

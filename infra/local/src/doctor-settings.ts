@@ -60,12 +60,27 @@ function databaseTls(name: string, url: URL): Finding[] {
 }
 
 function broker(environment: NodeJS.ProcessEnv): Finding[] {
-  const url = URL.parse(environment.RABBITMQ_URL ?? '')
-  if (!url || !/^amqps?:$/.test(url.protocol))
-    return [fault('RABBITMQ_URL is not set, or no amqp URL', 'RABBITMQ_URL=amqps://<user>:<password>@<host>:5671')]
-  if (url.protocol === 'amqps:') return [ok('RABBITMQ_URL: TLS')]
-  if (isNear(url.hostname)) return [note(`RABBITMQ_URL: ${url.hostname} is near; TLS is not asked for`)]
-  return [fault('RABBITMQ_URL: no TLS', "Use amqps:// and the broker's TLS port, usually 5671.")]
+  const urls = brokerUrls(environment).map((text) => URL.parse(text))
+  const valid = urls.filter((url) => url !== null && /^amqps?:$/.test(url.protocol)) as URL[]
+  if (valid.length === 0 || valid.length < urls.length)
+    return [
+      fault(
+        'RABBITMQ_URL is not set, or no amqp URL',
+        'RABBITMQ_URL=amqps://<user>:<password>@<host>:5671, and for a cluster those of its nodes, separated by commas',
+      ),
+    ]
+  return valid.map(brokerTls)
+}
+
+/** The nodes of a cluster are separated by commas. */
+export function brokerUrls({ RABBITMQ_URL = '' }: NodeJS.ProcessEnv): string[] {
+  return RABBITMQ_URL.split(',').map((url) => url.trim())
+}
+
+function brokerTls({ protocol, hostname }: URL): Finding {
+  if (protocol === 'amqps:') return ok('RABBITMQ_URL: TLS')
+  if (isNear(hostname)) return note(`RABBITMQ_URL: ${hostname} is near; TLS is not asked for`)
+  return fault(`RABBITMQ_URL: no TLS to ${hostname}`, "Use amqps:// and the broker's TLS port, usually 5671.")
 }
 
 function stripe(environment: NodeJS.ProcessEnv, production: boolean): Finding[] {

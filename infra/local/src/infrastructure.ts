@@ -16,15 +16,19 @@ export async function obtainPostgres(context: Context): Promise<Postgres> {
   return { adminUrl, running: [{ running: supervise(spec, watch), stage: stages.servers }] }
 }
 
-/** The URL in the environment, else a Docker engine, else the machine's own binaries, installed if need be. */
+/**
+ * The URL in the environment, else the installation named there, else a Docker engine, else the machine's own binaries,
+ * installed if need be.
+ */
 export async function obtainRabbitmq(context: Context): Promise<Rabbitmq> {
   const { home, environment, ports, watch } = context
   if (environment.RABBITMQ_URL) return { ...urlsFromEnvironment(environment), running: [] }
   const amqp = await ports.get('rabbitmq')
   const management = await ports.get('rabbitmq-management')
   const urls = rabbitmqUrls(home, { amqp, management })
-  if (await dockerEngine(environment)) return rabbitmqContainer(home, { amqp, management }, urls, watch)
-  const server = await rabbitmqServer(context.say)
+  if (!environment.RABBITMQ_HOME && (await dockerEngine(environment)))
+    return rabbitmqContainer(home, { amqp, management }, urls, watch)
+  const server = await rabbitmqServer(context)
   const distribution = await ports.get('rabbitmq-distribution')
   const epmdPort = await ports.get('epmd')
   const { epmd, node } = privateRabbitmq(home, {
@@ -47,11 +51,10 @@ export async function obtainRabbitmq(context: Context): Promise<Rabbitmq> {
   return { ...urls, running }
 }
 
-function urlsFromEnvironment(environment: NodeJS.ProcessEnv): RabbitmqUrls {
-  const url = new URL(environment.RABBITMQ_URL ?? '')
-  const { RABBITMQ_MANAGEMENT_URL } = environment
-  if (RABBITMQ_MANAGEMENT_URL) return { url, managementUrl: new URL(RABBITMQ_MANAGEMENT_URL) }
-  // RabbitMQ's default port; the same user.
-  const credentials = url.username ? `${url.username}:${url.password}@` : 'guest:guest@'
-  return { url, managementUrl: new URL(`http://${credentials}${url.hostname}:15672`) }
+function urlsFromEnvironment({ RABBITMQ_URL = '', RABBITMQ_MANAGEMENT_URL }: NodeJS.ProcessEnv): RabbitmqUrls {
+  if (RABBITMQ_MANAGEMENT_URL) return { url: RABBITMQ_URL, managementUrl: new URL(RABBITMQ_MANAGEMENT_URL) }
+  // RabbitMQ's default port; the same user; of several nodes the first.
+  const { username, password, hostname } = new URL(RABBITMQ_URL.split(',')[0] ?? '')
+  const credentials = username ? `${username}:${password}@` : 'guest:guest@'
+  return { url: RABBITMQ_URL, managementUrl: new URL(`http://${credentials}${hostname}:15672`) }
 }

@@ -1,6 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { promisify } from 'node:util'
 import { findRabbitmqServer } from './rabbitmq.ts'
+import type { Context } from './session.ts'
 
 /**
  * Debian starts a service it installs. policy-rc.d forbids it while we install, and systemd is told not to start it
@@ -20,8 +21,8 @@ if [ -d /run/systemd/system ]; then systemctl disable --now rabbitmq-server || t
 `
 
 /** The server's start script, installed by apt if that can be done without asking anybody. */
-export async function rabbitmqServer(say: (line: string) => void): Promise<string> {
-  const found = findRabbitmqServer()
+export async function rabbitmqServer({ environment, say }: Pick<Context, 'environment' | 'say'>): Promise<string> {
+  const found = findRabbitmqServer(environment)
   if (found) return found
   const asRoot = rootPrefix()
   if (!has('apt-get') || !asRoot) throw new Error(whatToInstall)
@@ -31,7 +32,7 @@ export async function rabbitmqServer(say: (line: string) => void): Promise<strin
     const output = tail(`${failure.stdout}${failure.stderr}`)
     throw new Error(`apt-get could not install RabbitMQ:\n${output}\n${whatToInstall}`, { cause: failure })
   })
-  const installed = findRabbitmqServer()
+  const installed = findRabbitmqServer(environment)
   if (!installed) throw new Error(`apt-get installed RabbitMQ somewhere unexpected:\n${tail(said.stdout)}`)
   return installed
 }

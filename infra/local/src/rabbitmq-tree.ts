@@ -6,6 +6,8 @@ const delayedMessages = 'rabbitmq_delayed_message_exchange'
 export interface ServerTree {
   readonly script: string
   readonly plugins: string[]
+  /** Empty where it can't be told from the folders. */
+  readonly version: string
   /** Set where the start script must take this folder for its own installation. */
   readonly env: NodeJS.ProcessEnv
 }
@@ -21,7 +23,9 @@ export function slimServerTree(server: string, tree: string): ServerTree {
   const applications = findApplications(folders)
   const delayed = [...applications.keys()].filter((name) => name === delayedMessages)
   const plugins = ['rabbitmq_management', ...delayed]
-  if (!applications.has('rabbit')) return { script: server, plugins, env: {} }
+  const rabbit = applications.get('rabbit')
+  if (!rabbit) return { script: server, plugins, version: '', env: {} }
+  const version = /-([\d.]+)(\.ez)?$/.exec(rabbit)?.[1] ?? ''
   rmSync(tree, { recursive: true, force: true })
   for (const part of ['sbin', 'plugins']) mkdirSync(join(tree, part), { recursive: true })
   symlinkSync(join(installation, 'escript'), join(tree, 'escript'))
@@ -32,7 +36,7 @@ export function slimServerTree(server: string, tree: string): ServerTree {
     symlinkSync(path, join(tree, 'plugins', name))
   }
   const scripts = join(tree, 'sbin')
-  return { script: join(scripts, 'rabbitmq-server'), plugins, env: { RABBITMQ_SCRIPTS_DIR: scripts } }
+  return { script: join(scripts, 'rabbitmq-server'), plugins, version, env: { RABBITMQ_SCRIPTS_DIR: scripts } }
 }
 
 /** application → the folder or archive (`name-1.2.3`, `name-1.2.3.ez`) that holds it */

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import { delimiter, join } from 'node:path'
 import amqp from 'amqplib'
-import type { Home } from './home.ts'
+import { checkoutRoot, type Home } from './home.ts'
 import { slimServerTree } from './rabbitmq-tree.ts'
 import type { ProcessSpec } from './supervisor.ts'
 
@@ -18,38 +18,60 @@ export interface RabbitmqSettings {
   readonly management: number
   readonly distribution: number
   readonly epmd: number
+  /** Set for a node of a cluster: what it is called, and the node it joins, unless it is the first. */
+  readonly member?: { name: string; joins: string | undefined } | undefined
 }
 
 export interface RabbitmqUrls {
-  readonly url: URL
+  /** As RABBITMQ_URL has it: a cluster's nodes separated by commas. */
+  readonly url: string
   readonly managementUrl: URL
 }
 
-/** Debian's rabbitmq-server on the PATH is a wrapper that becomes the user rabbitmq; the script behind it runs as anybody. */
-export function findRabbitmqServer(): string | undefined {
-  const onPath = (process.env.PATH ?? '').split(delimiter).map((dir) => join(dir, 'rabbitmq-server'))
+/**
+ * The one that RABBITMQ_HOME names (its `erl` must come first on the PATH), else the machine's. Debian's rabbitmq-server on
+ * the PATH is a wrapper that becomes the user rabbitmq; the script behind it runs as anybody.
+ */
+export function findRabbitmqServer({ RABBITMQ_HOME, PATH = '' }: NodeJS.ProcessEnv): string | undefined {
+  if (RABBITMQ_HOME) return named(join(RABBITMQ_HOME, 'sbin/rabbitmq-server'))
+  const onPath = PATH.split(delimiter).map((dir) => join(dir, 'rabbitmq-server'))
   return ['/usr/lib/rabbitmq/bin/rabbitmq-server', '/opt/homebrew/sbin/rabbitmq-server', ...onPath].find(existsSync)
+}
+
+function named(script: string): string {
+  if (existsSync(script)) return script
+  throw new Error(`RABBITMQ_HOME names no RabbitMQ: there is no ${script}`)
 }
 
 export function rabbitmqUrls(home: Home, ports: { amqp: number; management: number }): RabbitmqUrls {
   const credentials = `${rabbitmqUser}:${home.secret('rabbitmq')}`
   return {
-    url: new URL(`amqp://${credentials}@127.0.0.1:${ports.amqp}`),
+    url: `amqp://${credentials}@127.0.0.1:${ports.amqp}`,
     managementUrl: new URL(`http://${credentials}@127.0.0.1:${ports.management}`),
   }
 }
 
+export interface PrivateRabbitmq {
+  readonly epmd: ProcessSpec
+  readonly node: ProcessSpec
+  readonly version: string
+}
+
 /** A private RabbitMQ node: own ports, data, cookie, configuration and port mapper (epmd), all on loopback. */
-export function privateRabbitmq(home: Home, settings: RabbitmqSettings): { epmd: ProcessSpec; node: ProcessSpec } {
-  const dir = home.path('rabbitmq')
+export function privateRabbitmq(home: Home, settings: RabbitmqSettings): PrivateRabbitmq {
+  const name = settings.member?.name ?? 'rabbitmq'
+  const dir = home.path(name)
   mkdirSync(dir, { recursive: true })
-  writeFileSync(join(dir, 'rabbitmq.conf'), configuration(home.secret('rabbitmq'), settings), { mode: 0o600 })
   const tree = slimServerTree(settings.server, join(dir, 'server'))
+  const lines = [...configuration(home.secret('rabbitmq'), settings), ...membership(settings.member, tree.version)]
+  writeFileSync(join(dir, 'rabbitmq.conf'), `${lines.join('\n')}\n`, { mode: 0o600 })
+  if (settings.member) writeCookie(dir, home.secret('erlang-cookie'))
   writeFileSync(join(dir, 'enabled_plugins'), `[${tree.plugins.join(',')}].\n`)
   const env = { ...environment(dir, settings), ...tree.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/bin` }
   const common = { cwd: dir, env, graceMs: 20_000 }
   const urls = rabbitmqUrls(home, settings)
   return {
+    version: tree.version,
     epmd: {
       ...common,
       name: 'epmd',
@@ -61,10 +83,10 @@ export function privateRabbitmq(home: Home, settings: RabbitmqSettings): { epmd:
     },
     node: {
       ...common,
-      name: 'rabbitmq',
+      name,
       command: tree.script,
       args: [],
-      log: home.path('logs', 'rabbitmq.log'),
+      log: home.path('logs', `${name}.log`),
       stopSignal: settings.durable ? 'SIGTERM' : 'SIGKILL',
       readyWithinMs: 90_000,
       isReady: () => serves(urls),
@@ -86,7 +108,7 @@ export async function serves({ url, managementUrl }: RabbitmqUrls): Promise<bool
     const answer = await fetch(overview, { headers: { authorization }, signal: AbortSignal.timeout(2_000) })
     await answer.arrayBuffer()
     if (!answer.ok) return false
-    const connection = await amqp.connect(url.href, { timeout: 2_000 })
+    const connection = await amqp.connect(url, { timeout: 2_000 })
     connection.on('error', () => {})
     await connection.close()
     return true
@@ -95,7 +117,7 @@ export async function serves({ url, managementUrl }: RabbitmqUrls): Promise<bool
   }
 }
 
-function configuration(password: string, ports: RabbitmqSettings): string {
+function configuration(password: string, ports: RabbitmqSettings): string[] {
   return [
     `listeners.tcp.1 = 127.0.0.1:${ports.amqp}`,
     'management.tcp.ip = 127.0.0.1',
@@ -108,16 +130,43 @@ function configuration(password: string, ports: RabbitmqSettings): string {
     'log.console = true',
     'log.console.level = warning',
     'log.file = false',
-    '',
-  ].join('\n')
+  ]
 }
+
+/** As the nodes of compose's cluster are, in so far as this version knows the settings. */
+function membership(member: RabbitmqSettings['member'], version: string): string[] {
+  if (!member) return []
+  const shared = readFileSync(join(checkoutRoot, 'infra/rabbitmq/20-holdfast.conf'), 'utf8').split('\n')
+  const joins = [
+    'cluster_formation.peer_discovery_backend = classic_config',
+    `cluster_formation.classic_config.nodes.1 = ${nodeName(member.joins)}`,
+  ]
+  return [
+    ...shared.filter((line) => replicates(version) || !line.startsWith('quorum_queue.')),
+    ...(member.joins ? joins : []),
+  ]
+}
+
+/** Whether our queues have a copy on each node: from the version on that libs/messaging declares quorum queues for. */
+export function replicates(version: string): boolean {
+  return Number.parseInt(version, 10) >= 4
+}
+
+/** Nodes of a cluster know one another by it. Left of an earlier start it is read-only. */
+function writeCookie(dir: string, cookie: string): void {
+  const file = join(dir, '.erlang.cookie')
+  rmSync(file, { force: true })
+  writeFileSync(file, cookie, { mode: 0o400 })
+}
+
+const nodeName = (name = 'holdfast') => `${name}@localhost`
 
 function environment(dir: string, ports: RabbitmqSettings): NodeJS.ProcessEnv {
   return {
     // The cookie lives in the home folder of whoever runs Erlang.
     HOME: dir,
     LANG: 'C.UTF-8',
-    RABBITMQ_NODENAME: 'holdfast@localhost',
+    RABBITMQ_NODENAME: nodeName(ports.member?.name),
     RABBITMQ_CONFIG_FILE: join(dir, 'rabbitmq.conf'),
     // Named so that Debian's own /etc/rabbitmq/rabbitmq-env.conf is not read.
     RABBITMQ_CONF_ENV_FILE: join(dir, 'rabbitmq-env.conf'),

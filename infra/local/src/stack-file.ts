@@ -11,7 +11,7 @@ export const StackFile = z.object({
   stripeSecretKey: z.string(),
   stripePublishableKey: z.string(),
   stripeWebhookSecret: z.string(),
-  rabbitmqUrl: z.url(),
+  rabbitmqUrl: z.string(),
   /** With user and password, like all the others; fetch wants those in a header. */
   rabbitmqManagementUrl: z.url(),
   databases: z.record(z.enum(databaseNames), z.url()),

@@ -146,7 +146,7 @@ function describe(
     stripeSecretKey: stripe.secretKey,
     stripePublishableKey: stripe.publishableKey,
     stripeWebhookSecret: stripe.webhookSecret,
-    rabbitmqUrl: rabbitmq.url.href,
+    rabbitmqUrl: rabbitmq.url,
     rabbitmqManagementUrl: rabbitmq.managementUrl.href.replace(/\/$/, ''),
     databases,
     processes: session.running.flatMap((running) => {

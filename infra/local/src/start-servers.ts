@@ -13,12 +13,12 @@ export async function startServers(
 ): Promise<{ databases: Databases; rabbitmq: Rabbitmq }> {
   const startedAt = Date.now()
   const rabbitmq = obtainRabbitmq(session.context)
-  const rabbitmqReady = rabbitmq.then(async ({ running, url }) => {
+  const rabbitmqReady = rabbitmq.then(async ({ running }) => {
     await session.startInOrder(running)
-    session.context.say(`rabbitmq is ready on port ${url.port} (${seconds(startedAt)})`)
+    session.context.say(`rabbitmq is ready (${seconds(startedAt)})`)
   })
   const databases = startPostgres(session)
-  const servicesReady = Promise.all([databases, rabbitmq]).then(([urls, { url }]) => startServices(urls, url.href))
+  const servicesReady = Promise.all([databases, rabbitmq]).then(([urls, { url }]) => startServices(urls, url))
   await Promise.all([rabbitmqReady, servicesReady])
   return { databases: await databases, rabbitmq: await rabbitmq }
 }

@@ -50,7 +50,7 @@ async function startServers({
   say(`Postgres and RabbitMQ are up for the tests (${((Date.now() - startedAt) / 1000).toFixed(1)} s)`)
   return {
     TEST_POSTGRES_ADMIN_URL: postgres.adminUrl.href,
-    TEST_RABBITMQ_URL: rabbitmq.url.href,
+    TEST_RABBITMQ_URL: rabbitmq.url,
     TEST_RABBITMQ_MANAGEMENT_URL: rabbitmq.managementUrl.href.replace(/\/$/, ''),
   }
 }

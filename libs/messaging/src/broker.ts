@@ -65,7 +65,7 @@ export interface Broker {
     options: { prefetch: number; noAck?: boolean; onQueue?: (name: string) => void },
     handle: (delivery: Delivery) => void,
   ): Consumer
-  /** Declares more than the topology the broker was opened with, now and at every reconnection. */
+  /** Declares more than the topology the broker was opened with, once: after a reconnection it may have to be done again. */
   declare(topology: Topology): Promise<void>
   close(): Promise<void>
 }
@@ -105,20 +105,29 @@ const lastRetryMs = 1_000
 const heartbeatSeconds = 4
 const setupTimeoutMs = 10_000
 
-export function openBroker(options: { url: string; name: string; topology: Topology; logger: Logger }): Broker {
-  const { logger } = options
+export function openBroker(options: {
+  /** The nodes of one broker: while one is away, the next is tried. */
+  urls: readonly string[]
+  name: string
+  /** Or how to find out, at each connection anew: it may be another node, or have been upgraded. */
+  topology: Topology | ((url: string) => Promise<Topology>)
+  logger: Logger
+}): Broker {
+  const { urls, logger } = options
   const subscriptions: Subscription[] = []
-  let topology = options.topology
   let session: Session | undefined
   let closing = false
 
   async function keepConnected(): Promise<void> {
     let retryMs = firstRetryMs
-    while (!closing) {
+    let failures = 0
+    // Anywhere: instances spread over the nodes.
+    for (let turn = Math.floor(Math.random() * urls.length); !closing; turn += 1) {
+      const url = urls[turn % urls.length] ?? ''
       try {
-        const opened = await openSession(options.url, options.name)
+        const opened = await openSession(url, options.name)
         try {
-          await withDeadline(setUp(opened), opened)
+          await withDeadline(setUp(opened, url), opened)
         } catch (error) {
           opened.end(reasonOf(error))
           throw error
@@ -127,25 +136,30 @@ export function openBroker(options: { url: string; name: string; topology: Topol
         // Those that were resumed while it was being set up.
         for (const subscription of subscriptions) if (!subscription.live) startLater(subscription, opened)
         retryMs = firstRetryMs
+        failures = 0
         metrics.brokerConnected.set(1)
-        logger.info('connected to the broker')
+        logger.info({ node: hostOf(url) }, 'connected to the broker')
         // Closed while it was being opened: nobody else knows of it.
         if (closing) opened.end('closed')
         const reason = await opened.ended
         if (!closing) logger.warn({ reason }, 'the broker session ended; connecting again')
       } catch (error) {
-        logger.warn({ reason: explain(error) }, 'cannot connect to the broker; trying again')
+        failures += 1
+        logger.warn({ node: hostOf(url), reason: explain(error) }, 'cannot connect to the broker; trying again')
       }
       session = undefined
       metrics.brokerConnected.set(0)
       for (const subscription of subscriptions) subscription.live = undefined
-      if (!closing) await sleep(retryMs * (0.75 + Math.random() / 2))
+      // Another node may be there: it is asked at once.
+      if (closing || failures % urls.length !== 0) continue
+      await sleep(retryMs * (0.75 + Math.random() / 2))
       retryMs = Math.min(retryMs * 2, lastRetryMs)
     }
   }
 
-  async function setUp(opened: Session): Promise<void> {
-    await declareOn(opened.posts, opened.connection, topology)
+  async function setUp(opened: Session, url: string): Promise<void> {
+    const { topology } = options
+    await declareOn(opened.posts, opened.connection, typeof topology === 'function' ? await topology(url) : topology)
     for (const subscription of subscriptions) await start(subscription, opened)
   }
 
@@ -201,7 +215,6 @@ export function openBroker(options: { url: string; name: string; topology: Topol
     },
 
     declare: async (more) => {
-      topology = joined(topology, more)
       const open = current()
       await withDeadline(declareMore(open, more), open)
     },
@@ -213,18 +226,6 @@ export function openBroker(options: { url: string; name: string; topology: Topol
       open?.end('closed')
       await running
     },
-  }
-}
-
-/** Both, with everything once: what is declared over and over, as queues that expire are, does not pile up. */
-function joined(one: Topology, other: Topology): Topology {
-  const once = <T>(items: readonly T[], key: (item: T) => string) => [
-    ...new Map(items.map((item) => [key(item), item])).values(),
-  ]
-  return {
-    exchanges: once([...one.exchanges, ...other.exchanges], (exchange) => exchange.name),
-    queues: once([...one.queues, ...other.queues], (queue) => queue.name),
-    bindings: once([...one.bindings, ...other.bindings], (binding) => JSON.stringify(binding)),
   }
 }
 
@@ -419,6 +420,11 @@ export async function hasExchangeType(url: string, type: string, args: Record<st
   } finally {
     await connection.close().catch(() => {})
   }
+}
+
+/** What may stand in a log. */
+function hostOf(url: string): string {
+  return new URL(url).host
 }
 
 function withHeartbeat(url: string): string {

@@ -35,7 +35,7 @@ beforeAll(async () => {
   const url = new URL(broker.url)
   wire = await openTcpProxy({ host: url.hostname, port: Number(url.port) })
   Object.assign(url, { hostname: '127.0.0.1', port: wire.port })
-  reservation = openMessaging({ service: 'reservation', instance: 'r', url: url.href, database: a, logger })
+  reservation = openMessaging({ service: 'reservation', instance: 'r', urls: [url.href], database: a, logger })
   inventory = openInventory('i')
   await eventually('both are connected', async () => reservation.connected() && inventory.connected())
 })
@@ -49,7 +49,7 @@ afterAll(async () => {
 })
 
 function openInventory(instance: string): Messaging {
-  const opened = openMessaging({ service: 'inventory', instance, url: broker.url, database: hearers, logger })
+  const opened = openMessaging({ service: 'inventory', instance, urls: [broker.url], database: hearers, logger })
   opened.listen({
     handlers: [
       on(ConfirmSeats, async ({ reservationId }) => {

@@ -37,8 +37,8 @@ beforeAll(async () => {
   if (!a || !b) throw new Error('two databases were asked for')
   reservationDb = a
   inventoryDb = b
-  reservation = openMessaging({ service: 'reservation', instance: 'r', url: broker.url, database: a, logger })
-  inventory = openMessaging({ service: 'inventory', instance: 'i', url: broker.url, database: b, logger })
+  reservation = openMessaging({ service: 'reservation', instance: 'r', urls: [broker.url], database: a, logger })
+  inventory = openMessaging({ service: 'inventory', instance: 'i', urls: [broker.url], database: b, logger })
   reservation.listen({
     handlers: [
       on(SeatsConfirmed, async ({ reservationId }) => {

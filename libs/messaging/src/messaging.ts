@@ -56,12 +56,12 @@ const cleanInbox = statement(
 export function openMessaging(options: {
   service: ServiceName
   instance: string
-  url: string
+  urls: readonly string[]
   database: Database
   logger: Logger
 }): Messaging {
   const { service, database, logger } = options
-  const broker = openBroker({ url: options.url, name: options.instance, topology: systemTopology(), logger })
+  const broker = openBroker({ urls: options.urls, name: options.instance, topology: systemTopology(), logger })
   const relay = startRelay(database, broker, logger)
   const transact = transactor(service, database, relay)
   const loops: Loop[] = []

@@ -48,17 +48,19 @@ export function systemTopology(): Topology {
       { name: eventExchange, type: 'topic', arguments: { 'alternate-exchange': unroutedExchange } },
     ],
     queues: [
-      { name: unroutedExchange, arguments: { 'x-max-length': unroutedQueueLimit } },
+      { name: unroutedExchange, arguments: { ...replicated, 'x-max-length': unroutedQueueLimit } },
       ...services.flatMap((service) => [
         // The last stop: nothing may fall out of it, however often a database that cannot write gives it back.
         {
           name: deadQueueOf(service),
-          arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': deadQueueDeliveryLimit },
+          arguments: { ...replicated, 'x-delivery-limit': deadQueueDeliveryLimit },
         },
         { name: queueOf(service), arguments: workQueue(service) },
         {
           name: requestQueueOf(service),
-          arguments: { 'x-message-ttl': requestTtlMs, 'x-max-length': requestQueueLimit },
+          // Replicated too, though nothing in it is worth keeping: a classic queue can be neither used nor declared
+          // while its one node is away, and then nobody could connect anywhere. See docs/adr/0011.
+          arguments: { ...replicated, 'x-message-ttl': requestTtlMs, 'x-max-length': requestQueueLimit },
         },
       ]),
     ],
@@ -76,9 +78,20 @@ export function systemTopology(): Topology {
   }
 }
 
-/** Replicated where the broker is a cluster; what cannot be handled goes to the service's dead-letter queue. */
+export function joined(one: Topology, other: Topology): Topology {
+  return {
+    exchanges: [...one.exchanges, ...other.exchanges],
+    queues: [...one.queues, ...other.queues],
+    bindings: [...one.bindings, ...other.bindings],
+  }
+}
+
+/** A copy on each node where the broker is a cluster. */
+export const replicated = { 'x-queue-type': 'quorum' } as const
+
+/** What cannot be handled goes to the service's dead-letter queue. */
 export const workQueue = (service: ServiceName): Record<string, unknown> => ({
-  'x-queue-type': 'quorum',
+  ...replicated,
   'x-delivery-limit': deliveryLimit,
   'x-dead-letter-exchange': deadExchange,
   'x-dead-letter-routing-key': service,

@@ -31,11 +31,15 @@ const url = (...schemes: string[]) =>
       `must be a ${schemes.join(' or ')} URL`,
     )
 
+/** One or several, separated by commas. */
+const urls = (...schemes: string[]) =>
+  z
+    .string()
+    .transform((list) => list.split(',').map((item) => item.trim()))
+    .pipe(z.array(url(...schemes)).min(1))
+
 export const HttpUrl = url('http', 'https')
-export const HttpUrls = z
-  .string()
-  .transform((list) => list.split(',').map((item) => item.trim()))
-  .pipe(z.array(HttpUrl).min(1))
+export const HttpUrls = urls('http', 'https')
 export const flag = (byDefault: boolean) => z.stringbool().default(byDefault)
 export const seconds = (byDefault: number) => z.coerce.number().min(0.05).max(86_400).default(byDefault)
 export const count = (byDefault: number, max = 1_000_000_000) =>
@@ -58,7 +62,8 @@ export const databaseSettings = {
 }
 
 export const brokerSettings = {
-  RABBITMQ_URL: url('amqp', 'amqps'),
+  /** The nodes of a cluster, tried in turn. */
+  RABBITMQ_URL: urls('amqp', 'amqps'),
 }
 
 export const identitySettings = {

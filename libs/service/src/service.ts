@@ -66,7 +66,7 @@ export async function startService(spec: {
     logger,
   })
   const reads = openReads(settings.DATABASE_URL, Math.ceil(settings.DATABASE_POOL / 2))
-  const messaging = openMessaging({ service: name, instance, url: settings.RABBITMQ_URL, database, logger })
+  const messaging = openMessaging({ service: name, instance, urls: settings.RABBITMQ_URL, database, logger })
   const verifier = createVerifier(settings)
 
   let stopping = false

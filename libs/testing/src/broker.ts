@@ -6,7 +6,9 @@ export interface TestBroker {
   readonly url: string
   /** Has the broker close every connection to this virtual host; how many there were. */
   cutConnections(): Promise<number>
+  hasQueue(name: string): Promise<boolean>
   deleteQueue(name: string): Promise<void>
+  deleteExchange(name: string): Promise<void>
   drop(): Promise<void>
 }
 
@@ -23,8 +25,15 @@ export async function createTestBroker(): Promise<TestBroker> {
       for (const { name } of connections) await manage('DELETE', `/api/connections/${encodeURIComponent(name)}`)
       return connections.length
     },
+    hasQueue: async (name) => {
+      const queues = (await manage('GET', `/api/queues/${vhost}?columns=name`)) as { name: string }[]
+      return queues.some((queue) => queue.name === name)
+    },
     deleteQueue: async (name) => {
       await manage('DELETE', `/api/queues/${vhost}/${encodeURIComponent(name)}`)
+    },
+    deleteExchange: async (name) => {
+      await manage('DELETE', `/api/exchanges/${vhost}/${encodeURIComponent(name)}`)
     },
     drop: async () => {
       await manage('DELETE', `/api/vhosts/${vhost}`)

@@ -34,8 +34,8 @@ beforeAll(async () => {
   second = await inventory.another()
   const store = await createTestDatabase([messagingMigrations])
   const database = openDatabase(store.url, { poolSize: 5, applicationName: 'reservation', logger: silent })
-  const url = inventory.brokerUrl
-  const messaging = openMessaging({ service: 'reservation', instance: 'reservation', url, database, logger: silent })
+  const urls = [inventory.brokerUrl]
+  const messaging = openMessaging({ service: 'reservation', instance: 'reservation', urls, database, logger: silent })
   const hear = (definition: typeof SeatsConfirmed, name: string) =>
     on(definition, async ({ reservationId }) => {
       heard.set(reservationId, [...(heard.get(reservationId) ?? []), name])

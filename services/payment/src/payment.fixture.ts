@@ -127,7 +127,7 @@ async function openReservationSide(databaseUrl: string, brokerUrl: string) {
   const messaging = openMessaging({
     service: 'reservation',
     instance: 'reservation',
-    url: brokerUrl,
+    urls: [brokerUrl],
     database,
     logger,
   })

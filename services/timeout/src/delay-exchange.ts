@@ -1,7 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { reasonOf } from '@holdfast/contracts/errors'
 import { type Broker, hasExchangeType } from '@holdfast/messaging/broker'
-import { type Topology, workQueue } from '@holdfast/messaging/topology'
+import { replicated, type Topology, workQueue } from '@holdfast/messaging/topology'
 import type { Logger } from '@holdfast/runtime/logger'
 import { stepSeconds, type Timeout } from './schedule.ts'
 
@@ -24,45 +22,52 @@ interface Delayed {
 /** Resolves when the broker has it. */
 export type Arm = (delayed: Delayed) => Promise<void>
 
-export const dueTopology: Topology = {
+export interface Delays {
+  /** What the broker at this address needs so that it can wait for us. */
+  topologyAt(url: string): Promise<Topology>
+  armOn(broker: Broker): Arm
+}
+
+/**
+ * The delayed exchange where the broker has the plugin, else queues that expire their messages. Each new connection asks
+ * anew: an upgrade may have taken the plugin away, and declaring its exchange would then end every connection.
+ */
+export function openDelays(logger: Logger): Delays {
+  const declared = new Map<string, { at: number; done: Promise<void> }>()
+  let plugin = false
+  return {
+    async topologyAt(url) {
+      plugin = await hasExchangeType(url, 'x-delayed-message', { 'x-delayed-type': 'direct' })
+      declared.clear()
+      logger.info({ by: plugin ? 'delayed exchange' : 'queues with a time to live' }, 'arming timeouts')
+      return plugin ? delayTopology : dueTopology
+    },
+    armOn(broker) {
+      const byQueue = throughQueues(broker, declared)
+      return (delayed) => (plugin ? throughExchange(broker, delayed) : byQueue(delayed))
+    },
+  }
+}
+
+const dueTopology: Topology = {
   exchanges: [],
   queues: [{ name: dueQueue, arguments: workQueue('timeout') }],
   bindings: [],
 }
-
-/** The delayed exchange where the broker has the plugin, else queues that expire their messages. Asks until it knows. */
-export async function openDelays(url: string, broker: Broker, logger: Logger, ended: AbortSignal): Promise<Arm> {
-  while (!ended.aborted) {
-    try {
-      const plugin = await hasExchangeType(url, 'x-delayed-message', { 'x-delayed-type': 'direct' })
-      logger.info({ by: plugin ? 'delayed exchange' : 'queues with a time to live' }, 'arming timeouts')
-      return plugin ? await byExchange(broker) : byQueues(broker)
-    } catch (error) {
-      logger.warn({ reason: reasonOf(error) }, 'cannot ask the broker how it delays; trying again')
-      await sleep(probeAgainMs, undefined, { signal: ended }).catch(() => {})
-    }
-  }
-  throw new Error('stopped before the broker was there')
-}
-
-const probeAgainMs = 500
-
 const delayTopology: Topology = {
+  ...dueTopology,
   exchanges: [{ name: delayExchange, type: 'x-delayed-message', arguments: { 'x-delayed-type': 'direct' } }],
-  queues: [],
   bindings: [{ queue: dueQueue, exchange: delayExchange, key: dueQueue }],
 }
 
-async function byExchange(broker: Broker): Promise<Arm> {
-  await broker.declare(delayTopology)
-  return ({ id, content, remainingMs }) =>
-    broker.publish({
-      exchange: delayExchange,
-      routingKey: dueQueue,
-      content,
-      // Never mandatory: the plugin routes nothing at once, so every message would be returned.
-      options: { persistent: true, messageId: id, headers: { 'x-delay': remainingMs } },
-    })
+function throughExchange(broker: Broker, { id, content, remainingMs }: Delayed): Promise<void> {
+  return broker.publish({
+    exchange: delayExchange,
+    routingKey: dueQueue,
+    content,
+    // Never mandatory: the plugin routes nothing at once, so every message would be returned.
+    options: { persistent: true, messageId: id, headers: { 'x-delay': remainingMs } },
+  })
 }
 
 /**
@@ -73,9 +78,7 @@ const marginMs = 180_000
 const declareAgainMs = 60_000
 const rememberedLimit = 1_000
 
-function byQueues(broker: Broker): Arm {
-  const declared = new Map<string, { at: number; done: Promise<void> }>()
-
+function throughQueues(broker: Broker, declared: Map<string, { at: number; done: Promise<void> }>): Arm {
   function ensure(queue: string, ttlMs: number): Promise<void> {
     const last = declared.get(queue)
     const now = performance.now()
@@ -106,8 +109,7 @@ function delayQueue(name: string, ttlMs: number): Topology['queues'][number] {
   return {
     name,
     arguments: {
-      // Quorum queues have lost and stuck expiring messages in our tests.
-      'x-queue-type': 'classic',
+      ...replicated,
       'x-message-ttl': ttlMs,
       'x-expires': ttlMs + marginMs,
       'x-dead-letter-exchange': '',

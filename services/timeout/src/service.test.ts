@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Envelope, send, typeOf } from '@holdfast/contracts/message'
 import { HoldDue } from '@holdfast/contracts/messages/reservation'
 import { ScheduleTimeout } from '@holdfast/contracts/messages/timeout'
-import { type Broker, openBroker } from '@holdfast/messaging/broker'
+import { type Broker, hasExchangeType, openBroker } from '@holdfast/messaging/broker'
 import { messageIdOf, wrap } from '@holdfast/messaging/envelope'
 import { commandExchange, deadQueueOf, queueOf, systemTopology } from '@holdfast/messaging/topology'
 import { loadConfig } from '@holdfast/runtime/config'
@@ -33,7 +33,7 @@ beforeAll(async () => {
   service = await startTimeout(
     loadConfig(settings, { NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'silent', RABBITMQ_URL: server.url }),
   )
-  reservation = openBroker({ url: server.url, name: 'reservation', topology: systemTopology(), logger })
+  reservation = openBroker({ urls: [server.url], name: 'reservation', topology: systemTopology(), logger })
   reservation.consume(queueOf('reservation'), { prefetch: 100 }, (delivery) => {
     heard.push({ at: Date.now(), envelope: Envelope.parse(JSON.parse(delivery.content.toString())) })
     delivery.ack()
@@ -166,17 +166,35 @@ describe('the broker', () => {
     })
     expect((await announced(after, 15_000)).lateMs).toBeGreaterThanOrEqual(0)
     expect((await announced(before, 15_000)).lateMs).toBeGreaterThanOrEqual(0)
-    expect(await (await health()).json()).toMatchObject({ status: 'ok', checks: { broker: 'ok', delays: 'ok' } })
+    expect(await (await health()).json()).toMatchObject({ status: 'ok', checks: { broker: 'ok' } })
   })
 
-  test('deleting a queue that waits costs what is in it, and no timeout after that', async () => {
+  test('waits in the delayed exchange where it has one, else in a queue of its own', async () => {
+    const plugin = await hasExchangeType(server.url, 'x-delayed-message', { 'x-delayed-type': 'direct' })
+    await schedule(timeoutIn(120_000))
+    const sentinel = timeoutIn(-1)
+    await schedule(sentinel)
+    await announced(sentinel)
+    await eventually('it waits', async () => (await server.hasQueue('holdfast.delay.120')) !== plugin)
+  })
+
+  test('deleting what waits costs what is in it, and no timeout after that', async () => {
     const lost = timeoutIn(2_000)
     await schedule(lost)
     await sleep(200)
+    // Whichever of the two it has.
     await server.deleteQueue('holdfast.delay.2')
+    await server.deleteExchange('holdfast.delay')
     const next = timeoutIn(2_000)
     await schedule(next)
-    expect((await announced(next)).lateMs).toBeGreaterThanOrEqual(0)
+    expect((await announced(next, 20_000)).lateMs).toBeGreaterThanOrEqual(0)
+  })
+
+  test('deleting what is due takes it from the plugin’s hands as well, and both are there again', async () => {
+    await server.deleteQueue('holdfast.timeout.due')
+    const next = timeoutIn(2_000)
+    await eventually('it is scheduled', () => schedule(next).then(() => true))
+    expect((await announced(next, 20_000)).lateMs).toBeGreaterThanOrEqual(0)
   })
 })
 

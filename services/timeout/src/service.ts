@@ -2,37 +2,35 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf } from '@holdfast/contracts/errors'
 import { createServer } from '@holdfast/http/server'
 import { type Broker, type Consumer, type Delivery, openBroker } from '@holdfast/messaging/broker'
-import { queueOf, systemTopology, type Topology } from '@holdfast/messaging/topology'
+import { joined, queueOf, systemTopology } from '@holdfast/messaging/topology'
 import { createLogger, type Logger } from '@holdfast/runtime/logger'
 import type { Running } from '@holdfast/runtime/run'
 import type { Settings } from './config.ts'
-import { type Arm, dueQueue, dueTopology, openDelays } from './delay-exchange.ts'
+import { type Arm, dueQueue, openDelays } from './delay-exchange.ts'
 import { armOrAnnounce, read } from './due.ts'
 
 /** Timeout: waits for the end of holds, and owns nothing. What it forgets, the sweep in reservation finds. */
 export async function startTimeout(settings: Settings): Promise<Running & { url: string }> {
   const logger = createLogger('timeout', settings)
   const name = settings.SERVICE_INSTANCE ?? 'timeout'
-  const broker = openBroker({ url: settings.RABBITMQ_URL, name, topology: topology(), logger })
+  const delays = openDelays(logger)
+  const broker = openBroker({
+    urls: settings.RABBITMQ_URL,
+    name,
+    topology: async (url) => joined(systemTopology(), await delays.topologyAt(url)),
+    logger,
+  })
   const ended = new AbortController()
-  let armed: ReturnType<typeof consume> | undefined
+  const timeouts = consume(broker, delays.armOn(broker), logger, ended.signal)
 
   const app = createServer({
     logger,
     ready: {
       running: () => !ended.signal.aborted,
       broker: () => broker.connected(),
-      delays: () => armed !== undefined,
     },
   })
   const url = await app.listen({ host: settings.HOST, port: settings.PORT })
-  // Not awaited: without a broker the service is alive, only not ready.
-  const opening = openDelays(settings.RABBITMQ_URL, broker, logger, ended.signal).then(
-    (arm) => {
-      armed = consume(broker, arm, logger, ended.signal)
-    },
-    (error: unknown) => logger.warn({ reason: reasonOf(error) }, 'not arming timeouts'),
-  )
   logger.info({ url }, 'started')
 
   return {
@@ -40,16 +38,10 @@ export async function startTimeout(settings: Settings): Promise<Running & { url:
     logger,
     stop: async () => {
       ended.abort()
-      await opening
-      await armed?.stop()
+      await timeouts.stop()
       await Promise.all([app.close(), broker.close()])
     },
   }
-}
-
-function topology(): Topology {
-  const system = systemTopology()
-  return { ...system, queues: [...system.queues, ...dueTopology.queues] }
 }
 
 /** Messages on their way to the broker at one time; what is announced is not delayed by what is being armed. */

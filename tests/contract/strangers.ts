@@ -80,8 +80,8 @@ export function strangers(stack: TestStack): void {
   }
   /** What names nothing that belongs to anybody, or is looked at below. */
   const nobodys = [
-    // Everybody's: the catalogue, which only operators change.
-    ...allRoutes.filter(({ service }) => service === 'inventory').map(nameOf),
+    // Everybody's: the catalogue, which only operators change. And what only operators see.
+    ...allRoutes.filter(({ service, auth }) => service === 'inventory' || auth === 'operator').map(nameOf),
     // The caller's own, and nothing else is named.
     ...['GET /v1/reservations', 'GET /v1/payments/methods', 'POST /v1/reservations/hold'],
     // By a name at Stripe.

@@ -19,6 +19,8 @@ export interface Route<
   readonly auth: 'user' | 'operator' | 'none'
   /** Whether the idempotency key must be there. Every other POST honours one that is. */
   readonly idempotency?: 'required'
+  /** The same request once more does no harm and answers alike, key or no key. True of every GET and PUT. */
+  readonly repeatable?: true
   readonly params?: Params
   readonly query?: Query
   readonly body?: Body

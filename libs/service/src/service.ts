@@ -81,6 +81,7 @@ export async function startService(spec: {
   const contents = await spec.assemble({ database, reads, messaging, verifier, logger, app, serve })
   Object.assign(ready, contents.ready)
 
+  await whenAbleToAnswer(() => messaging.connected())
   const url = await app.listen({ host: settings.HOST, port: settings.PORT })
   messaging.listen({ handlers: contents.handlers ?? [], answers: contents.answers ?? [] })
   const cleaning = startLoop('cleaning idempotency keys', cleanEveryMs, logger, () => cleanIdempotency(database))
@@ -101,6 +102,15 @@ export async function startService(spec: {
 }
 
 const ping = statement<{ up: number }>('service.ping', 'select 1 as up')
+
+/** A broker that is away for longer is answered for with 503. */
+const brokerPatienceMs = 3_000
+
+/** Who listens is sent requests, ready or not: an instance that joins others must be able to answer its first one. */
+async function whenAbleToAnswer(isConnected: () => boolean): Promise<void> {
+  const deadline = Date.now() + brokerPatienceMs
+  while (!isConnected() && Date.now() < deadline) await sleep(10)
+}
 
 /** Started together with its database, a service waits for it; a wrong migration ends it at once. */
 async function whenDatabaseIsThere(logger: Logger, work: () => Promise<void>): Promise<void> {

@@ -80,9 +80,9 @@ function outgoingOf(request: FastifyRequest, route: Route): Outgoing {
   return { method: request.method as Outgoing['method'], path, headers, body, repeatable: isRepeatable(route, headers) }
 }
 
-/** Reads, what sets a state, and what the service recognises by its key. */
+/** Reads, what sets a state, what the contract calls so, and what the service recognises by its key. */
 function isRepeatable(route: Route, headers: Record<string, string>): boolean {
-  if (route.method === 'GET' || route.method === 'PUT') return true
+  if (route.method === 'GET' || route.method === 'PUT' || route.repeatable) return true
   return route.method === 'POST' && idempotencyHeaders.some((name) => headers[name] !== undefined)
 }
 

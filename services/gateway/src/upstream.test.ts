@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { confirmReservation } from '@holdfast/contracts/routes/reservations'
 import { eventually } from '@holdfast/testing/facts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { closeOpened, ok, openGateway, startIssuer, startService } from './testing.ts'
@@ -29,8 +30,8 @@ async function nobody(): Promise<string> {
 
 const get = (path = '/v1/reservations', init: RequestInit = {}) =>
   fetch(`${gateway.url}${path}`, { ...init, headers: { authorization: alice, ...(init.headers as object) } })
-const post = (headers: Record<string, string> = {}, init: RequestInit = {}) =>
-  get('/v1/reservations/hold', {
+const post = (headers: Record<string, string> = {}, init: RequestInit = {}, path = '/v1/reservations/hold') =>
+  get(path, {
     method: 'POST',
     body: '{}',
     headers: { 'content-type': 'application/json', ...headers },
@@ -157,6 +158,16 @@ describe('several instances', () => {
     await open(`${dying.url},${alive.url}`)
     const statuses: number[] = []
     for (let times = 0; times < 4; times += 1) statuses.push((await post({ 'x-idempotency-key': `k${times}` })).status)
+    expect(statuses).toEqual([200, 200, 200, 200])
+    expect(dying.received.length).toBeGreaterThan(0)
+  })
+
+  test('one that dies over what the contract calls repeatable: the same, without a key', async () => {
+    const dying = await startService((_request, response) => void response.socket?.destroy())
+    const alive = await startService()
+    await open(`${dying.url},${alive.url}`)
+    const statuses: number[] = []
+    for (let times = 0; times < 4; times += 1) statuses.push((await post({}, {}, confirmReservation.url)).status)
     expect(statuses).toEqual([200, 200, 200, 200])
     expect(dying.received.length).toBeGreaterThan(0)
   })

@@ -74,6 +74,7 @@ export const stripeWebhook = defineRoute({
   url: '/v1/webhooks/stripe',
   summary: "Stripe's events, authenticated by their signature",
   auth: 'none',
+  repeatable: true,
   reply: z.object({ received: z.literal(true) }),
   errors: ['INVALID_SIGNATURE'],
 })

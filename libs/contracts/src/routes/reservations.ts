@@ -117,6 +117,7 @@ export const confirmReservation = defineRoute({
   url: '/v1/reservations/confirm',
   summary: 'Confirm a paid reservation without waiting for the webhook',
   auth: 'user',
+  repeatable: true,
   body: z.object({ reservationId: Id, paymentIntentId: text(255, 1) }),
   reply: z.object({
     reservation: z.object({
@@ -186,6 +187,7 @@ export const releaseHold = defineRoute({
   url: '/v1/reservations/hold/:id',
   summary: 'Release a hold before it expires; an open PaymentIntent is cancelled first',
   auth: 'user',
+  repeatable: true,
   params: ById,
   reply: z.object({ reservation: z.object({ id: Id, status: z.literal('cancelled') }) }),
   errors: ['RESERVATION_NOT_FOUND', 'HOLD_EXPIRED', 'INVALID_HOLD_STATUS'],

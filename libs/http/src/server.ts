@@ -68,6 +68,8 @@ declare module 'fastify' {
   }
 }
 
+/** Before the gateway loses patience and takes us for dead: a service that waits for another says 503 itself. */
+const answerWithinMs = 3_900
 const anonymous: User = { id: '', isOperator: false }
 const requestIdShape = /^[\w-]{1,64}$/
 
@@ -119,7 +121,8 @@ function addObservation(app: FastifyInstance): void {
     reply.header('x-request-id', request.id)
   })
   app.addHook('preHandler', (request, _reply, done) => {
-    inContext({ traceparent: request.traceparent, causationId: request.id }, done)
+    const answerBy = Date.now() + answerWithinMs
+    inContext({ traceparent: request.traceparent, causationId: request.id, answerBy }, done)
   })
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown'

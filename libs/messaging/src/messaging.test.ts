@@ -4,6 +4,7 @@ import { send } from '@holdfast/contracts/message'
 import { AllocateSeats, ConfirmSeats, ReleaseSeats, SeatsConfirmed } from '@holdfast/contracts/messages/inventory'
 import { AuditAllocations } from '@holdfast/contracts/messages/reservation'
 import { type Database, openDatabase, statement } from '@holdfast/db/database'
+import { childTraceparent, inContext } from '@holdfast/runtime/context'
 import { createLogger } from '@holdfast/runtime/logger'
 import { createTestBroker, type TestBroker } from '@holdfast/testing/broker'
 import { createTestDatabase, type TestDatabase } from '@holdfast/testing/database'
@@ -24,11 +25,13 @@ let inventoryDb: Database
 let reservation: Messaging
 let inventory: Messaging
 
+const { promise: ended, resolve: end } = Promise.withResolvers<void>()
 const confirmedSeats: string[] = []
 const handled = new Map<string, number>()
 const failing = new Map<string, number>()
-/** Ids for which inventory's answer is withheld until told. */
+/** Ids for which inventory can't answer, or never does. */
 const stuck = new Set<string>()
+const silent = new Set<string>()
 
 beforeAll(async () => {
   broker = await createTestBroker()
@@ -60,6 +63,7 @@ beforeAll(async () => {
     answers: [
       answer(AllocateSeats, async ({ guests, reservationId }) => {
         if (stuck.has(reservationId)) throw new Unavailable('the database is away')
+        if (silent.has(reservationId)) await ended
         return { outcome: 'not_enough_capacity' as const, available: guests - 1 }
       }),
     ],
@@ -68,6 +72,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
+  end()
   await Promise.all([reservation?.stop(), inventory?.stop()])
   await Promise.all([reservationDb?.close(), inventoryDb?.close()])
   await Promise.all(databases.map((database) => database.drop()))
@@ -177,6 +182,15 @@ describe('a question', () => {
     const id = randomUUID()
     const answers = await Promise.all([ask(), inventory.ask(AuditAllocations, { reservationIds: [id] })])
     expect(answers[1]).toEqual({ release: [id] })
+  })
+
+  test('is waited for no longer than somebody waits for us', async () => {
+    const id = randomUUID()
+    silent.add(id)
+    const startedAt = performance.now()
+    const waiting = { traceparent: childTraceparent(), causationId: 'test', answerBy: Date.now() + 200 }
+    await expect(inContext(waiting, () => ask(id))).rejects.toThrow(new Unavailable('inventory did not answer in time'))
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
   })
 
   test('to a service whose database is away is unavailable at once', async () => {

@@ -3,7 +3,7 @@ import { setImmediate as endOfTurn } from 'node:timers/promises'
 import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
 import { Envelope, type RequestDefinition, type ServiceName, send, typeOf } from '@holdfast/contracts/message'
 import { definitionOf } from '@holdfast/contracts/messages/all'
-import { inContext } from '@holdfast/runtime/context'
+import { currentContext, inContext } from '@holdfast/runtime/context'
 import type { Logger } from '@holdfast/runtime/logger'
 import { metrics } from '@holdfast/runtime/metrics'
 import { reached } from '@holdfast/runtime/moments'
@@ -33,7 +33,7 @@ export type Ask = <Body extends z.ZodType, Answer extends z.ZodType>(
   body: z.infer<Body>,
 ) => Promise<z.infer<Answer>>
 
-/** Within the five seconds after which a client is answered 503. */
+/** Within the five seconds after which a client is answered 503; less if its request has been under way for a while. */
 const patienceMs = 4_000
 /** Questions under way at one time; one more is turned away at once. */
 const limit = 5_000
@@ -68,7 +68,8 @@ export function createAsker(broker: Broker, service: ServiceName): Ask {
     const id = randomUUID()
     const end = metrics.requestSeconds.startTimer({ type })
     const answered = Promise.withResolvers<Reply>()
-    const timer = setTimeout(() => answered.reject(new Unavailable(`${to} did not answer in time`)), patienceMs)
+    const leftMs = Math.min(patienceMs, (currentContext()?.answerBy ?? Number.POSITIVE_INFINITY) - Date.now())
+    const timer = setTimeout(() => answered.reject(new Unavailable(`${to} did not answer in time`)), leftMs)
     waiting.set(id, answered)
     try {
       sendSoon(requestQueueOf(to), { id, envelope: wrap(send(definition, body), service) })

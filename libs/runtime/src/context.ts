@@ -8,6 +8,8 @@ export interface Context {
   /** The HTTP request or the message that is being handled. */
   readonly causationId: string
   readonly reservationId?: string | undefined
+  /** Milliseconds since 1970: somebody waits for an answer until then, and no longer. */
+  readonly answerBy?: number
   /** Set while a message is handled: its own id, and what had caused it. */
   readonly message?: { readonly id: string; readonly causationId: string | undefined }
 }

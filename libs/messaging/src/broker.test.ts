@@ -102,6 +102,33 @@ describe('a queue that is there with other settings', () => {
   })
 })
 
+test('a consumer that pauses and goes on, over and over, hears all of it on its one channel', async () => {
+  const queue = queueOf('inventory')
+  const broker = open([server.url])
+  await connected(broker)
+  const heard: string[] = []
+  const consumer = broker.consume(queue, { prefetch: 10 }, (delivery) => {
+    heard.push(delivery.content.toString())
+    delivery.ack()
+  })
+  for (let n = 0; n < 20; n += 1) {
+    // Not awaited: whoever changes his mind meanwhile is heard.
+    const pausing = consumer.pause()
+    await consumer.resume()
+    await pausing
+  }
+  await consumer.pause()
+  const before = heard.length
+  await canPublish(broker)
+  expect(heard).toHaveLength(before)
+  await consumer.resume()
+  await eventually('it is heard', async () => heard.length > before)
+  // What other tests have left here is heard as well, once.
+  expect(new Set(heard).size).toBe(before + 1)
+  // One to publish with confirms, one for questions and answers, one to consume.
+  await eventually('there are three channels', async () => (await server.countChannels()) === 3)
+})
+
 test('a message that nobody lives to acknowledge is a dead letter after its deliveries', async () => {
   const store = await createTestDatabase([messagingMigrations])
   const database = openDatabase(store.url, { poolSize: 4, applicationName: 'test', logger: silent })

@@ -6,6 +6,7 @@ export interface TestBroker {
   readonly url: string
   /** Has the broker close every connection to this virtual host; how many there were. */
   cutConnections(): Promise<number>
+  countChannels(): Promise<number>
   hasQueue(name: string): Promise<boolean>
   deleteQueue(name: string): Promise<void>
   deleteExchange(name: string): Promise<void>
@@ -25,6 +26,7 @@ export async function createTestBroker(): Promise<TestBroker> {
       for (const { name } of connections) await manage('DELETE', `/api/connections/${encodeURIComponent(name)}`)
       return connections.length
     },
+    countChannels: async () => ((await manage('GET', `/api/vhosts/${vhost}/channels`)) as unknown[]).length,
     hasQueue: async (name) => {
       const queues = (await manage('GET', `/api/queues/${vhost}?columns=name`)) as { name: string }[]
       return queues.some((queue) => queue.name === name)

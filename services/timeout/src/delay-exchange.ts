@@ -1,4 +1,5 @@
-import { type Broker, hasExchangeType } from '@holdfast/messaging/broker'
+import type { Broker } from '@holdfast/messaging/broker'
+import { hasExchangeType } from '@holdfast/messaging/declare'
 import { replicated, type Topology, workQueue } from '@holdfast/messaging/topology'
 import type { Logger } from '@holdfast/runtime/logger'
 import { stepSeconds, type Timeout } from './schedule.ts'

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import * as reservations from '@holdfast/contracts/routes/reservations'
+import { manage } from '@holdfast/testing/management'
 import { expect, test } from '@jest/globals'
 import { anOffer, aUser, holdBody, untilSeats } from './support/situation.ts'
 import { stackOfThisFile } from './support/stack.ts'
@@ -54,11 +55,7 @@ async function book(as: string, offer: Awaited<ReturnType<typeof anOffer>>): Pro
 
 /** By RabbitMQ's own count, of each queue that has delivered something again. */
 async function redelivered(): Promise<Record<string, number>> {
-  const { rabbitmqManagementUrl } = stack.running.stack
-  const { origin, username, password } = new URL(rabbitmqManagementUrl)
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  const headers = { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
-  const queues = (await (await fetch(`${origin}/api/queues`, { headers })).json()) as {
+  const queues = (await manage(stack.running.stack.rabbitmqManagementUrl, 'GET', '/api/queues')) as {
     name: string
     message_stats?: { redeliver?: number }
   }[]

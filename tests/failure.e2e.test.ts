@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import * as catalog from '@holdfast/contracts/routes/catalog'
 import * as reservations from '@holdfast/contracts/routes/reservations'
 import { eventually } from '@holdfast/testing/facts'
+import { manage, vhostOf } from '@holdfast/testing/management'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Answer, CallOptions } from './support/api.ts'
 import {
@@ -266,10 +267,6 @@ const refundsSql = `
 
 async function deleteQueues(...names: string[]): Promise<void> {
   const { rabbitmqManagementUrl, rabbitmqUrl } = stack.running.stack
-  const { origin, username, password } = new URL(rabbitmqManagementUrl)
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  const authorization = `Basic ${Buffer.from(credentials).toString('base64')}`
-  const vhost = encodeURIComponent(new URL(rabbitmqUrl).pathname.slice(1) || '/')
   for (const name of names)
-    await fetch(`${origin}/api/queues/${vhost}/holdfast.${name}`, { method: 'DELETE', headers: { authorization } })
+    await manage(rabbitmqManagementUrl, 'DELETE', `/api/queues/${vhostOf(rabbitmqUrl)}/holdfast.${name}`)
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import * as reservations from '@holdfast/contracts/routes/reservations'
 import { eventually } from '@holdfast/testing/facts'
+import { manage, vhostOf } from '@holdfast/testing/management'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import {
   aConfirmedReservation,
@@ -224,21 +225,12 @@ async function failures(where: string): Promise<boolean> {
 
 async function publish(routingKey: string, envelope: object): Promise<void> {
   const { rabbitmqManagementUrl, rabbitmqUrl } = stack.running.stack
-  const { origin, username, password } = new URL(rabbitmqManagementUrl)
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  const vhost = encodeURIComponent(decodeURIComponent(new URL(rabbitmqUrl).pathname.slice(1)) || '/')
-  const response = await fetch(`${origin}/api/exchanges/${vhost}/holdfast.commands/publish`, {
-    method: 'POST',
-    headers: {
-      authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify({
-      properties: { delivery_mode: 2 },
-      routing_key: routingKey,
-      payload: JSON.stringify(envelope),
-      payload_encoding: 'string',
-    }),
+  const path = `/api/exchanges/${vhostOf(rabbitmqUrl)}/holdfast.commands/publish`
+  const answer = await manage(rabbitmqManagementUrl, 'POST', path, {
+    properties: { delivery_mode: 2 },
+    routing_key: routingKey,
+    payload: JSON.stringify(envelope),
+    payload_encoding: 'string',
   })
-  expect(await response.json()).toEqual({ routed: true })
+  expect(answer).toEqual({ routed: true })
 }

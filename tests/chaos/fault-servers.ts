@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { manage } from '@holdfast/testing/management'
 import { type Fault, type Injury, nothingToDo } from './fault.ts'
 import type { Stage } from './stage.ts'
 
@@ -49,14 +50,10 @@ async function allReady(stage: Stage): Promise<boolean> {
 }
 
 async function deleteQueues({ running }: Stage): Promise<void> {
-  const { origin, username, password } = new URL(running.stack.rabbitmqManagementUrl)
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  const headers = { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
-  const answer = await fetch(`${origin}/api/queues`, { headers })
-  const queues = (await answer.json()) as { name: string; vhost: string }[]
-  for (const { name, vhost } of queues.filter((queue) => queue.name.startsWith('holdfast.')))
-    await fetch(`${origin}/api/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(name)}`, {
-      method: 'DELETE',
-      headers,
-    })
+  const { rabbitmqManagementUrl } = running.stack
+  const queues = (await manage(rabbitmqManagementUrl, 'GET', '/api/queues')) as { name: string; vhost: string }[]
+  for (const { name, vhost } of queues.filter((queue) => queue.name.startsWith('holdfast.'))) {
+    const path = `/api/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(name)}`
+    await manage(rabbitmqManagementUrl, 'DELETE', path)
+  }
 }

@@ -1,5 +1,6 @@
 import type { Cluster } from '@holdfast/local/rabbitmq-cluster'
 import { eventually } from '@holdfast/testing/facts'
+import { manage } from '@holdfast/testing/management'
 import { z } from 'zod'
 
 /** What the cluster says of itself, by its management API. */
@@ -18,7 +19,7 @@ const Queues = z.array(
 
 export function untilComplete(cluster: Cluster): Promise<void> {
   return until(`all ${cluster.nodes.length} nodes are one cluster`, async () => {
-    const nodes = Nodes.parse(await ask(cluster, '/api/nodes'))
+    const nodes = Nodes.parse(await manage(cluster.managementUrl, 'GET', '/api/nodes'))
     return nodes.filter(({ running }) => running).length === cluster.nodes.length
   })
 }
@@ -38,16 +39,9 @@ export async function countQueues(cluster: Cluster): Promise<string> {
   return [...types].map(([type, { length }]) => `${length} ${type}`).join(', ')
 }
 
-const readQueues = async (cluster: Cluster) => Queues.parse(await ask(cluster, '/api/queues?disable_stats=false'))
+const readQueues = async (cluster: Cluster) =>
+  Queues.parse(await manage(cluster.managementUrl, 'GET', '/api/queues?disable_stats=false'))
 
 async function until(what: string, look: () => Promise<boolean>): Promise<void> {
   await eventually(what, look, patienceMs)
-}
-
-async function ask({ managementUrl }: Cluster, path: string): Promise<unknown> {
-  const { origin, username, password } = managementUrl
-  const authorization = `Basic ${btoa(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)}`
-  const response = await fetch(new URL(path, origin), { headers: { authorization } })
-  if (!response.ok) throw new Error(`${path}: ${response.status}`)
-  return response.json()
 }

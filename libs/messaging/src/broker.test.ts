@@ -129,6 +129,26 @@ test('a consumer that pauses and goes on, over and over, hears all of it on its 
   await eventually('there are three channels', async () => (await server.countChannels()) === 3)
 })
 
+test('a consumer that pauses, and goes on only when there is another session, hears what is sent', async () => {
+  const node = await aNode()
+  const broker = open([node.url])
+  await connected(broker)
+  const heard: string[] = []
+  const consumer = broker.consume(queueOf('inventory'), { prefetch: 10 }, (delivery) => {
+    heard.push(delivery.content.toString())
+    delivery.ack()
+  })
+  await consumer.pause()
+  const before = heard.length
+  node.cut()
+  await eventually('the session has ended', async () => !broker.connected())
+  await connected(broker)
+  await eventually('it can publish', () => canPublish(broker).then(() => true))
+  expect(heard).toHaveLength(before)
+  await consumer.resume()
+  await eventually('it is heard', async () => heard.length > before)
+})
+
 test('a message that nobody lives to acknowledge is a dead letter after its deliveries', async () => {
   const store = await createTestDatabase([messagingMigrations])
   const database = openDatabase(store.url, { poolSize: 4, applicationName: 'test', logger: silent })

@@ -27,6 +27,9 @@ export interface Outgoing {
   readonly options: Options.Publish
 }
 
+/** The broker is there, and has neither taken the message nor refused it for a long time. It may still do either. */
+export class Silent extends Unavailable {}
+
 /** The broker is well and will not have this message: no queue takes it, or a queue turns it away. */
 export class Refused extends Error {}
 
@@ -35,7 +38,7 @@ export interface Broker {
   connected(): boolean
   /**
    * Resolves when the broker has it (on disk, if persistent). Rejects with `Refused` when the broker is there and does not
-   * take it, and with `Unavailable` when what became of it is not known.
+   * take it, with `Silent` when it says nothing, and with `Unavailable` when the connection ended over it.
    */
   publish(message: Outgoing): Promise<void>
   /** Sends and forgets: for questions and answers, which somebody repeats if they are lost. */
@@ -47,6 +50,8 @@ export interface Broker {
   close(): Promise<void>
 }
 
+/** A queue without a leader confirms nothing; what goes to others must not wait for it for ever. */
+const confirmPatienceMs = 20_000
 const firstRetryMs = 50
 const lastRetryMs = 1_000
 
@@ -123,13 +128,24 @@ export function openBroker(options: {
       new Promise((resolve, reject) => {
         const { confirms, waiting, returned } = current()
         const id = message.options.messageId ?? ''
-        const turnAway = (error: Error) => reject(new Unavailable('the broker did not confirm', { cause: error }))
+        const turnAway = (error: Error) => {
+          stopWaiting()
+          reject(new Unavailable('the broker did not confirm', { cause: error }))
+        }
+        const timer = setTimeout(() => {
+          stopWaiting()
+          reject(new Silent(`the broker says nothing of ${message.routingKey}`))
+        }, confirmPatienceMs)
+        const stopWaiting = () => {
+          clearTimeout(timer)
+          waiting.delete(turnAway)
+        }
         waiting.add(turnAway)
         const settled = (error: unknown) => {
-          waiting.delete(turnAway)
+          stopWaiting()
           if (isNack(error)) return reject(new Refused(`the broker refuses ${message.routingKey}`))
           if (error) return turnAway(error as Error)
-          if (returned.delete(id)) return reject(new Refused(`no queue takes ${message.routingKey}`))
+          if (wasReturned(returned, id)) return reject(new Refused(`no queue takes ${message.routingKey}`))
           resolve()
         }
         attempt(() => confirms.publish(message.exchange, message.routingKey, message.content, message.options, settled))
@@ -170,6 +186,14 @@ function follow(work: Promise<void>): void {
 /** What may stand in a log. */
 function hostOf(url: string): string {
   return new URL(url).host
+}
+
+function wasReturned(returned: Map<string, number>, id: string): boolean {
+  const times = returned.get(id)
+  if (times === undefined) return false
+  if (times > 1) returned.set(id, times - 1)
+  else returned.delete(id)
+  return true
 }
 
 /** amqplib tells a refusal from a channel that closed only by its text. */

@@ -5,7 +5,7 @@ import type { Logger } from '@holdfast/runtime/logger'
 import { startLoop } from '@holdfast/runtime/loop'
 import { metrics } from '@holdfast/runtime/metrics'
 import { reached } from '@holdfast/runtime/moments'
-import { type Broker, Refused } from './broker.ts'
+import { type Broker, Refused, Silent } from './broker.ts'
 import { wrap } from './envelope.ts'
 import { exchangeOf } from './topology.ts'
 
@@ -129,17 +129,18 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
   async function publish(rows: readonly OutboxRow[]): Promise<void> {
     const ids = rows.map(({ id }) => id)
     for (const id of ids) unconfirmed.add(id)
-    let fate = confirmed
+    let fate: typeof confirmed | undefined = confirmed
     try {
       await broker.publish(outgoing(rows))
       reached('after-publish')
       metrics.published.inc(rows.length)
     } catch (error) {
-      fate = error instanceof Refused ? refused : unpublished
+      // After silence its lease is over anyway: it is not hurried, for others come first.
+      fate = error instanceof Refused ? refused : error instanceof Silent ? undefined : unpublished
       logger.warn({ err: error, messageIds: ids, type: rows[0]?.routingKey }, 'not published; to be tried again')
     }
     for (const id of ids) unconfirmed.delete(id)
-    void fate.add(ids)
+    void fate?.add(ids)
     publishMore()
   }
 

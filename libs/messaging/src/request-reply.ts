@@ -3,7 +3,7 @@ import { setImmediate as endOfTurn } from 'node:timers/promises'
 import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
 import { Envelope, type RequestDefinition, type ServiceName, send, typeOf } from '@holdfast/contracts/message'
 import { definitionOf } from '@holdfast/contracts/messages/all'
-import { currentContext, inContext } from '@holdfast/runtime/context'
+import { answerBy, inContext } from '@holdfast/runtime/context'
 import type { Logger } from '@holdfast/runtime/logger'
 import { metrics } from '@holdfast/runtime/metrics'
 import { reached } from '@holdfast/runtime/moments'
@@ -65,10 +65,12 @@ export function createAsker(broker: Broker, service: ServiceName): Ask {
     const [to] = definition.to
     if (!to || !replyQueue) throw new Unavailable('the broker is not reachable')
     if (waiting.size >= limit) throw new Unavailable(`too many questions are waiting for ${to}`)
+    const leftMs = answerBy(patienceMs) - Date.now()
+    // It would be carried out for nobody.
+    if (leftMs <= 0) throw new Unavailable(`there is no time left to ask ${to}`)
     const id = randomUUID()
     const end = metrics.requestSeconds.startTimer({ type })
     const answered = Promise.withResolvers<Reply>()
-    const leftMs = Math.min(patienceMs, (currentContext()?.answerBy ?? Number.POSITIVE_INFINITY) - Date.now())
     const timer = setTimeout(() => answered.reject(new Unavailable(`${to} did not answer in time`)), leftMs)
     waiting.set(id, answered)
     try {

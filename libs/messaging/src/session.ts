@@ -10,8 +10,8 @@ export interface Session {
   readonly posts: Channel
   /** Whoever waits for a confirm; all are turned away when the session ends. */
   readonly waiting: Set<(error: Error) => void>
-  /** Ids of messages that no queue took. */
-  readonly returned: Set<string>
+  /** Messages that no queue took, and how often: the same one may be under way twice. */
+  readonly returned: Map<string, number>
   readonly ended: Promise<string>
   readonly over: boolean
   /** The broker is short of memory or disk: it reads nothing that we send until it is well again. */
@@ -68,8 +68,11 @@ export async function openSession(url: string, name: string): Promise<Session> {
     )
     attend(confirms, 'the publishing channel')
     attend(posts, 'the posting channel')
-    const returned = new Set<string>()
-    confirms.on('return', (message) => returned.add(String(message.properties.messageId)))
+    const returned = new Map<string, number>()
+    confirms.on('return', ({ properties }) => {
+      const id = String(properties.messageId)
+      returned.set(id, (returned.get(id) ?? 0) + 1)
+    })
     return {
       connection,
       confirms,

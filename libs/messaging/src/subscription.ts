@@ -74,6 +74,8 @@ export function createSubscription(
 
     /** One step after the other, until it is as it is wanted: that may change meanwhile. */
     async function makeTrue(): Promise<void> {
+      // Only once it is on record as under way may it be over.
+      await null
       try {
         while (!session.over && paused === (tag !== undefined))
           await withDeadline(tag === undefined ? begin() : cease(tag), session)

@@ -18,6 +18,10 @@ const storage = new AsyncLocalStorage<Context>()
 
 export const currentContext = (): Context | undefined => storage.getStore()
 
+/** The moment until which something may be waited for: after `patienceMs`, or when whoever asks us loses patience. */
+export const answerBy = (patienceMs: number): number =>
+  Math.min(Date.now() + patienceMs, currentContext()?.answerBy ?? Number.POSITIVE_INFINITY)
+
 export function inContext<T>(context: Context, work: () => T): T {
   return storage.run(context, work)
 }

@@ -217,7 +217,34 @@ describe('a refund that the bank sends back', () => {
     expect(whenRefundFailed(failed, once).reservation).toBe(failed)
   })
 
-  test('of somebody else is owed by nobody; the payment is paid again', () => {
+  test('of somebody else is owed by us, where there are no seats for the money', () => {
+    const external = refunded('pi_1', 'external')
+    const seatless = then(
+      expired,
+      (r) => whenPaymentCaptured(r, capture(), 'X'),
+      (r) => whenPaymentRefunded(r, external),
+      whenSeatsRefused,
+    )
+    expect(seatless).toMatchObject({ refundsDue: [], outcome: 'late_payment_refunded' })
+    expect(then(seatless, (r) => whenRefundFailed(r, external))).toMatchObject({
+      ...{ status: 'expired', paymentStatus: 'paid', outcome: null },
+      refundsDue: [{ paymentIntentId: 'pi_1', reason: 'late' }],
+    })
+  })
+
+  test('changes nothing of what is told when another one was heard of before', () => {
+    const again = { ...once, refund: { ...once.refund, refundId: 're_again' } }
+    const told = then(
+      paidTwice,
+      (r) => whenPaymentRefunded(r, once),
+      (r) => whenPaymentRefunded(r, again),
+      (r) => whenRefundFailed(r, once),
+    )
+    expect(told).toMatchObject({ outcome: 'duplicate_payment_refunded', refundsDue: [] })
+    expect(refundsMade(told.refunds).map(({ refundId }) => refundId)).toEqual(['re_again'])
+  })
+
+  test('of somebody else is owed by nobody while there are seats; the payment is paid again', () => {
     const external = refunded('pi_1', 'external')
     const failed = then(
       confirmed,

@@ -261,15 +261,21 @@ export function whenRefundFailed(reservation: Reservation, body: Body<typeof Pay
   const others = reservation.refunds.filter((other) => other !== known)
   const refunds = [...others, { ...refund, paymentIntentId, failed: true as const }]
   const paymentStatus = paidStatus(capturedMinor, paymentIntentId, refunds)
-  const isOwed = (cause === 'late' || cause === 'duplicate') && paymentStatus !== 'refunded'
+  const pays = isPaidBy(reservation, { paymentIntentId })
+  // What others had given back is owed by us now where there are no seats for it.
+  const isOurs = cause === 'late' || cause === 'duplicate' || (cause === 'external' && pays && hasNoSeats(reservation))
+  const isOwed = isOurs && paymentStatus !== 'refunded'
+  const reason = cause === 'duplicate' ? ('duplicate' as const) : ('late' as const)
+  const claim = cause === 'external' ? causes.late : causes[cause]
   const otherDues = reservation.refundsDue.filter((due) => due.paymentIntentId !== paymentIntentId)
   return {
     reservation: {
       ...reservation,
       refunds,
-      refundsDue: isOwed ? [...otherDues, { paymentIntentId, reason: cause }] : reservation.refundsDue,
-      paymentStatus: isPaidBy(reservation, { paymentIntentId }) ? paymentStatus : reservation.paymentStatus,
-      outcome: reservation.outcome === causes[cause] ? null : reservation.outcome,
+      refundsDue: isOwed ? [...otherDues, { paymentIntentId, reason }] : reservation.refundsDue,
+      paymentStatus: pays ? paymentStatus : reservation.paymentStatus,
+      // Another one may have been heard of before.
+      outcome: paymentStatus !== 'refunded' && reservation.outcome === claim ? null : reservation.outcome,
     },
     event: 'payment_refund_failed',
     details: { paymentIntentId, refundId, amount, cause },
@@ -338,6 +344,10 @@ const end = (reservation: Reservation): Reservation => ({
   status: endOf(reservation.closeReason ?? 'expired'),
   seats: 'releasing',
 })
+
+/** Neither has them nor waits for them. */
+const hasNoSeats = ({ status, seats }: Reservation) =>
+  status === 'cancelled' || (status === 'expired' && seats === 'released')
 
 const awaitsPayment = ({ status, payment }: Reservation) =>
   (status === 'held' || status === 'pending') && (payment === 'opening' || payment === 'open')

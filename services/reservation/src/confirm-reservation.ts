@@ -3,6 +3,7 @@ import { DomainError, Unavailable } from '@holdfast/contracts/errors'
 import { type Capture, SettlePayment } from '@holdfast/contracts/messages/payment'
 import type { confirmReservation as route } from '@holdfast/contracts/routes/reservations'
 import type { Call } from '@holdfast/http/server'
+import { answerBy } from '@holdfast/runtime/context'
 import type { Parts } from '@holdfast/service/service'
 import type { z } from 'zod'
 import { whenPaymentCaptured } from './booking-saga.ts'
@@ -65,7 +66,7 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
 
   /** Paid after the seats were given back: inventory says whether they are still free. */
   async function whenLateIsDecided(reservation: Seen): Promise<Seen> {
-    const deadline = Date.now() + lateMs
+    const deadline = answerBy(lateMs)
     let seen = reservation
     while (seen.seats !== 'booked' && seen.refundsDue.length === 0 && seen.outcome === null && Date.now() < deadline) {
       await sleep(pollMs)

@@ -1,6 +1,6 @@
 import { errors } from '@holdfast/contracts/errors'
 import type { createHold } from '@holdfast/contracts/routes/reservations'
-import { type Database, statement } from '@holdfast/db/database'
+import { type Database, type Queries, statement } from '@holdfast/db/database'
 import type { IdempotencyKey, StoredAnswer, StoredRow } from '@holdfast/http/idempotency'
 import type { Call } from '@holdfast/http/server'
 import type { Messaging } from '@holdfast/messaging/messaging'
@@ -142,11 +142,11 @@ export function createWriter(
   logger: Logger,
   limit: number,
 ): (hold: NewHold) => Promise<boolean> {
-  async function writeAll(holds: readonly NewHold[]): Promise<boolean[]> {
+  async function writeAll(holds: readonly NewHold[], many: Queries['many'] = database.many): Promise<boolean[]> {
     const timeouts = holds.map(({ timeout }) => timeout)
     const rows = await messaging.tell(
       timeouts,
-      (outbox) => database.many(insert, [...columnsOf(holds), ...outbox, limit]),
+      (outbox) => many(insert, [...columnsOf(holds), ...outbox, limit]),
       (written) => timeouts.filter((_, n) => written[n]?.isWithinLimit),
     )
     return rows.map(({ isWithinLimit }) => isWithinLimit)
@@ -155,8 +155,12 @@ export function createWriter(
     name: 'writing holds',
     limit: batchLimit,
     logger,
-    runAll: writeAll,
-    runOne: async (hold) => (await writeAll([hold]))[0] === true,
+    runAll: (holds) => writeAll(holds),
+    // In a transaction, which is run again where Postgres finds a deadlock.
+    runOne: async (hold) => {
+      const [written] = await writeAll([hold], (query, values) => database.transaction((tx) => tx.many(query, values)))
+      return written === true
+    },
   })
 }
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError, Unavailable } from '@holdfast/contracts/errors'
 import type { releaseHold as route } from '@holdfast/contracts/routes/reservations'
 import type { Call } from '@holdfast/http/server'
+import { answerBy } from '@holdfast/runtime/context'
 import type { Parts } from '@holdfast/service/service'
 import type { z } from 'zod'
 import { whenReleased } from './booking-saga.ts'
@@ -32,7 +33,7 @@ export function releaseHold({ messaging, database }: Pick<Parts, 'messaging' | '
   }
 
   async function whenDecided(reservation: Seen): Promise<Reservation> {
-    const deadline = Date.now() + patienceMs
+    const deadline = answerBy(patienceMs)
     let seen = reservation
     while (seen.status === 'held' || seen.status === 'pending') {
       // It will be carried through all the same; asking again answers with what came of it.

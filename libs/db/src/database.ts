@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import { Unavailable } from '@holdfast/contracts/errors'
 import type { Logger } from '@holdfast/runtime/logger'
 import pg from 'pg'
@@ -152,8 +153,7 @@ export function translate(error: unknown): unknown {
     if (error.code === '57014') return new Unavailable('the database took too long', { cause: error })
     return error
   }
-  if (error instanceof Error && isLostConnection(error))
-    return new Unavailable('the database is away', { cause: error })
+  if (isNativeError(error) && isLostConnection(error)) return new Unavailable('the database is away', { cause: error })
   return error
 }
 

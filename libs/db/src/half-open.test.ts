@@ -21,6 +21,8 @@ beforeAll(async () => {
   const logger = createLogger('test', { LOG_LEVEL: 'silent' })
   database = openDatabase(url.href, { poolSize: 2, applicationName: 'test', logger })
   reads = openReads(url.href, 2)
+  // As a service does that starts: the driver knows its types from then on.
+  await doors.slonik()
 })
 afterAll(async () => {
   wire.heal()
@@ -51,3 +53,15 @@ test.each(['pg', 'slonik'] as const)(
   },
   20_000,
 )
+
+test('a database that was away when it was first looked for is read as soon as it is there', async () => {
+  const url = new URL(origin.url)
+  Object.assign(url, { hostname: '127.0.0.1', port: wire.port })
+  wire.refuse()
+  const early = openReads(url.href, 2)
+  const ask = () => early.one(sql.type(z.object({ one: z.number() }))`select 1 as one`)
+  await expect(ask()).rejects.toBeInstanceOf(Unavailable)
+  wire.heal()
+  expect(await ask()).toEqual({ one: 1 })
+  await early.end()
+})

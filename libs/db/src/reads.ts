@@ -7,6 +7,7 @@ import {
   createPool,
   createTypeParserPreset,
   type DatabasePool,
+  type DriverFactory,
   type Interceptor,
   SchemaValidationError,
   StatementTimeoutError,
@@ -36,35 +37,72 @@ export type Reads = Pick<DatabasePool, 'any' | 'maybeOne' | 'one' | 'oneFirst'> 
 const deadlineMs = 4_500
 
 export function openReads(url: string, poolSize: number): Reads {
-  const open = () => openPool(url, poolSize)
-  let pool = open()
+  const driverFactory = onceKnown(createPgDriverFactory())
+  let pool: Promise<DatabasePool> | undefined
+
+  /** Slonik connects once to open a pool: where that fails, the next who reads tries again. */
+  function opened(): Promise<DatabasePool> {
+    if (pool) return pool
+    const opening = openPool(url, poolSize, driverFactory)
+    opening.catch(() => forget(opening))
+    pool = opening
+    return opening
+  }
+
+  function forget(one: Promise<DatabasePool>): void {
+    if (pool === one) pool = undefined
+  }
 
   async function read<T>(work: (pool: DatabasePool) => Promise<T>): Promise<T> {
-    const used = pool
+    const used = opened()
     try {
       return await inTime(used.then(work))
     } catch (error) {
-      if (error instanceof TooLate && pool === used) {
+      if (error instanceof TooLate) {
         // Slonik would give a connection that has gone deaf to the next caller: all of them are thrown away.
-        pool = open()
+        forget(used)
         used.then((deaf) => deaf.end()).catch(() => {})
       }
       throw asUnavailable(error)
     }
   }
 
+  // Now, so that the first to read does not wait for it.
+  opened().catch(() => {})
   return {
     any: (query) => read((pool) => pool.any(query)),
     maybeOne: (query) => read((pool) => pool.maybeOne(query)),
     one: (query) => read((pool) => pool.one(query)),
     oneFirst: (query) => read((pool) => pool.oneFirst(query)),
-    end: async () => (await pool).end(),
+    end: async () => {
+      await pool?.then(
+        (open) => open.end(),
+        () => {},
+      )
+    },
   }
 }
 
-function openPool(url: string, poolSize: number): Promise<DatabasePool> {
+/**
+ * A driver first asks the database for its types, by a client that nobody listens to: should that connection die, the process
+ * does. So it is asked once, when a service starts and has just migrated, and not each time a pool is opened.
+ */
+function onceKnown(create: DriverFactory): DriverFactory {
+  let driver: ReturnType<DriverFactory> | undefined
+  return (given) => {
+    if (driver) return driver
+    const creating = create(given)
+    creating.catch(() => {
+      driver = undefined
+    })
+    driver = creating
+    return creating
+  }
+}
+
+function openPool(url: string, poolSize: number, driverFactory: DriverFactory): Promise<DatabasePool> {
   return createPool(url, {
-    driverFactory: createPgDriverFactory(),
+    driverFactory,
     maximumPoolSize: poolSize,
     connectionTimeout: 2_000,
     statementTimeout: 4_000,

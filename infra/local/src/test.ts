@@ -1,6 +1,6 @@
 /** `npm test`: Postgres and RabbitMQ once for the whole run, handed to Jest by environment, and gone afterwards. */
-import { spawn } from 'node:child_process'
-import { readdirSync, rmSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
@@ -62,19 +62,41 @@ function runJest(resultsFile: string, environment: NodeJS.ProcessEnv): Promise<n
   const args = [...process.execArgv, jest, ...reporting, ...process.argv.slice(2)]
   const child = spawn(process.execPath, args, { stdio: 'inherit', cwd: checkoutRoot, env: environment })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+  const watching = endAfterResults(child, resultsFile)
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('exit', (code) => resolve(report(resultsFile, code ?? 1)))
+    child.once('exit', (code) => {
+      clearInterval(watching)
+      resolve(report(resultsFile, code))
+    })
   })
 }
 
-function report(resultsFile: string, exitCode: number): number {
+/** From its results to its end. */
+const endPatienceMs = 15_000
+
+/**
+ * Node 24 has been seen to spin for ever after its last line, as it frees its environment (CleanupHandles): then the results are
+ * what counts. A test that leaves something open would keep Jest as well, and Jest says so.
+ */
+function endAfterResults(child: ChildProcess, resultsFile: string): NodeJS.Timeout {
+  let writtenAt: number | undefined
+  return setInterval(() => {
+    if (existsSync(resultsFile)) writtenAt ??= Date.now()
+    if (writtenAt === undefined || Date.now() - writtenAt < endPatienceMs) return
+    say('Jest has written its results and does not end: it is killed')
+    child.kill('SIGKILL')
+  }, 500)
+}
+
+/** `exitCode` is null when it was killed. */
+function report(resultsFile: string, exitCode: number | null): number {
   const results = Results.optional().parse(readJson(resultsFile))
-  if (!results) return exitCode
+  if (!results) return exitCode ?? 1
   const failed = results.numFailedTests + results.numRuntimeErrorTestSuites
   const skipped = results.numPendingTests > 0 ? `, ${results.numPendingTests} skipped` : ''
   process.stdout.write(`${results.numPassedTests} passed, ${failed} failed${skipped}\n`)
-  return exitCode === 0 && !results.success ? 1 : exitCode
+  return results.success ? (exitCode ?? 0) : (exitCode ?? 1) || 1
 }
 
 /** A run that was killed could not clean up. Its folder says whose it was. */

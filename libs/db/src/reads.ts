@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import { Unavailable } from '@holdfast/contracts/errors'
 import { createPgDriverFactory } from '@slonik/pg-driver'
 import {
@@ -75,10 +76,8 @@ export function openReads(url: string, poolSize: number): Reads {
     one: (query) => read((pool) => pool.one(query)),
     oneFirst: (query) => read((pool) => pool.oneFirst(query)),
     end: async () => {
-      await pool?.then(
-        (open) => open.end(),
-        () => {},
-      )
+      const ending = pool?.then((open) => open.end())
+      if (ending) await inTime(ending).catch(() => {})
     },
   }
 }
@@ -91,7 +90,8 @@ function onceKnown(create: DriverFactory): DriverFactory {
   let driver: ReturnType<DriverFactory> | undefined
   return (given) => {
     if (driver) return driver
-    const creating = create(given)
+    // Without an answer it is asked again, and not waited for by all who read.
+    const creating = inTime(create(given))
     creating.catch(() => {
       driver = undefined
     })
@@ -135,6 +135,9 @@ const awayErrors = [
 
 /** Slonik's words for a database that is away, in ours; what it passes through as the driver threw it, likewise. */
 function asUnavailable(error: unknown): unknown {
-  if (awayErrors.some((away) => error instanceof away)) return new Unavailable('the database is away', { cause: error })
+  // Whoever waits for a connection of a pool that is thrown away.
+  const wasThrownAway = isNativeError(error) && /pool (is being terminated|has ended)/i.test(error.message)
+  if (wasThrownAway || awayErrors.some((away) => error instanceof away))
+    return new Unavailable('the database is away', { cause: error })
   return translate(error)
 }

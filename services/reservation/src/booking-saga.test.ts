@@ -316,6 +316,15 @@ describe('a late payment', () => {
     expect(outstanding(done)).toEqual([])
   })
 
+  test('that somebody has given back in full already takes no seats again', () => {
+    const external = refunded('pi_1', 'external')
+    const late = (r: Reservation) => whenPaymentCaptured(r, capture(), 'X')
+    const gone = { status: 'expired', seats: 'released', paymentStatus: 'refunded', outcome: 'late_payment_refunded' }
+    const releasing = then(held, (r) => whenDue(r, due, closeDeadlineMs))
+    expect(then(expired, (r) => whenPaymentRefunded(r, external), late)).toMatchObject(gone)
+    expect(then(releasing, late, (r) => whenPaymentRefunded(r, external), whenSeatsReleased)).toMatchObject(gone)
+  })
+
   test('waits for seats that are just being given back', () => {
     const releasing = then(held, (r) => whenDue(r, due, closeDeadlineMs))
     const paid = then(releasing, (r) => whenPaymentCaptured(r, capture(), 'R'))

@@ -172,7 +172,7 @@ export function whenPaymentCaptured(reservation: Reservation, capture: Capture, 
     case 'expired':
       // Seats that are just being given back are taken again after that: one order to inventory at a time.
       return {
-        reservation: reservation.seats === 'released' ? { ...paid, seats: 'reacquiring' } : paid,
+        reservation: reservation.seats === 'released' ? takeAgain(paid) : paid,
         event: 'payment_captured_late',
         details: { paymentIntentId },
       }
@@ -266,7 +266,7 @@ export function whenRefundFailed(reservation: Reservation, body: Body<typeof Pay
   const isOurs = cause === 'late' || cause === 'duplicate' || (cause === 'external' && pays && hasNoSeats(reservation))
   const isOwed = isOurs && paymentStatus !== 'refunded'
   const reason = cause === 'duplicate' ? ('duplicate' as const) : ('late' as const)
-  const claim = cause === 'external' ? causes.late : causes[cause]
+  const claim = isOurs ? causes[reason] : causes[cause]
   const otherDues = reservation.refundsDue.filter((due) => due.paymentIntentId !== paymentIntentId)
   return {
     reservation: {
@@ -275,7 +275,8 @@ export function whenRefundFailed(reservation: Reservation, body: Body<typeof Pay
       refundsDue: isOwed ? [...otherDues, { paymentIntentId, reason }] : reservation.refundsDue,
       paymentStatus: pays ? paymentStatus : reservation.paymentStatus,
       // Another one may have been heard of before.
-      outcome: paymentStatus !== 'refunded' && reservation.outcome === claim ? null : reservation.outcome,
+      outcome:
+        paymentStatus !== 'refunded' && claim !== null && reservation.outcome === claim ? null : reservation.outcome,
     },
     event: 'payment_refund_failed',
     details: { paymentIntentId, refundId, amount, cause },
@@ -302,8 +303,14 @@ export function whenSeatsReleased(reservation: Reservation): Step {
   const released: Reservation = { ...reservation, seats: 'released' }
   // The money came while they were being given back.
   const wasPaidLate = released.status === 'expired' && released.payment === 'captured'
-  return { reservation: wasPaidLate ? { ...released, seats: 'reacquiring' } : released, event: 'seats_released' }
+  return { reservation: wasPaidLate ? takeAgain(released) : released, event: 'seats_released' }
 }
+
+/** For money that is still with us. Where all of it went back already, there is nothing to have them for. */
+const takeAgain = (reservation: Reservation): Reservation =>
+  reservation.paymentStatus === 'refunded'
+    ? { ...reservation, outcome: 'late_payment_refunded' }
+    : { ...reservation, seats: 'reacquiring' }
 
 export function whenSeatsReacquired(reservation: Reservation, reference: string): Step {
   if (reservation.seats !== 'reacquiring') return stay(reservation)

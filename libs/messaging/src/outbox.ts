@@ -135,7 +135,7 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
       reached('after-publish')
       metrics.published.inc(rows.length)
     } catch (error) {
-      // After silence its lease is over anyway: it is not hurried, for others come first.
+      // After silence its lease is over anyway. It is taken again before others, so a queue that confirms nothing slows them.
       fate = error instanceof Refused ? refused : error instanceof Silent ? undefined : unpublished
       logger.warn({ err: error, messageIds: ids, type: rows[0]?.routingKey }, 'not published; to be tried again')
     }

@@ -1,6 +1,6 @@
 import { DomainError, Unavailable } from '../../libs/contracts/src/errors.ts'
 import type { Random } from './random.ts'
-import type { ReservationService } from './reservation.ts'
+import { bodyOf, type ReservationService } from './reservation.ts'
 import { type Card, type PaymentIntent, shortId } from './stripe.ts'
 import { savedCardId } from './tables-payment.ts'
 import type { World } from './world.ts'
@@ -26,9 +26,13 @@ export async function visit(world: World, visit: Visit): Promise<void> {
   const { userId } = visit
   const body = { experienceId: visit.experienceId, timeSlotId: visit.slotId, numberOfGuests: visit.guests }
   const guest = { guestName: userId, guestEmail: `${userId}@example.com` }
-  const held = await insist(world, `${userId} holds ${visit.guests}`, (service) =>
-    service.hold(userId, `hold-${visit.nth}`, { ...body, ...guest }),
-  )
+  const hold = (key: string) =>
+    insist(world, `${userId} holds ${visit.guests} by ${key}`, (service) =>
+      service.hold(userId, key, { ...body, ...guest }),
+    )
+  // Of one user's holds of one slot only one is allowed; what another tab was given is left to its end.
+  if (random.chance(0.15)) world.start(hold(`hold-${visit.nth}-too`))
+  const held = await hold(`hold-${visit.nth}`)
   const id = reservationIdIn(held)
   if (id === undefined) return
   // From here on things are done side by side: two tabs, a phone, second thoughts.
@@ -106,8 +110,9 @@ async function look(world: World, userId: string, id: string, afterMs: number): 
   await attempt(world, `${userId} looks at ${shortId(id)}`, (service) => service.paymentStatus(userId, id))
 }
 
-/** The same request again, until it is answered or the guest has had enough. */
+/** The same request again, until it is answered or the guest has had enough; some send it twice from the start. */
 async function insist<T>(world: World, what: string, send: (service: ReservationService) => Promise<T>) {
+  if (world.random.chance(0.2)) world.start(attempt(world, what, send))
   for (let tries = 1; ; tries += 1) {
     const answered = await attempt(world, what, send)
     if ('ok' in answered || !answered.again || tries === triesAtMost || world.random.chance(0.15)) return answered
@@ -141,10 +146,6 @@ function refusal(error: unknown): { error: string; again: boolean } {
   if (!(error instanceof DomainError)) throw error
   return { error: error.code, again: error.code === 'IDEMPOTENCY_KEY_IN_USE' }
 }
-
-/** A stored answer that is replayed has its body below `answer`. */
-// biome-ignore lint/suspicious/noExplicitAny: the answer of any of the routes
-const bodyOf = (ok: any) => ok?.answer?.body ?? ok
 
 function summary(ok: unknown) {
   const { reservation, data } = bodyOf(ok) ?? {}

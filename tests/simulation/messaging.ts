@@ -6,7 +6,7 @@ import { wrap } from '../../libs/messaging/src/envelope.ts'
 import type { FailedMessage } from '../../libs/messaging/src/failures.ts'
 import type { Answerer, Handler, Task } from '../../libs/messaging/src/handler.ts'
 import type { Messaging } from '../../libs/messaging/src/messaging.ts'
-import { type OutboxRow, outboxColumns, outboxRow, type Relay } from '../../libs/messaging/src/outbox.ts'
+import { type OutboxRow, outboxRow, type Relay } from '../../libs/messaging/src/outbox.ts'
 import { contextOf, createReceiver } from '../../libs/messaging/src/receive.ts'
 import { transactor } from '../../libs/messaging/src/transaction.ts'
 import { inContext } from '../../libs/runtime/src/context.ts'
@@ -81,8 +81,8 @@ export function openMessaging(
   return {
     transact: (work) => transact(work),
     prepare: (message) => outboxRow(message, service),
-    tell: async (rows, write, written) => {
-      const result = await write(outboxColumns(rows))
+    tell: async (write, written) => {
+      const result = await write()
       relay.push(written(result))
       return result
     },

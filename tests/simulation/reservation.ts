@@ -25,6 +25,7 @@ import type { WakeSettings } from '../../services/reservation/src/wake.ts'
 import { named, openDatabase, type Server } from './database.ts'
 import { openMessaging } from './messaging.ts'
 import type { Process } from './process.ts'
+import { BrokenPromise } from './promises.ts'
 import type { ReservationTables } from './tables-reservation.ts'
 import type { World } from './world.ts'
 
@@ -65,16 +66,30 @@ export function startReservation(
   const request = { id: 'request' }
   const userOf = (id: string) => ({ id, isOperator: false })
 
+  /** A key has one answer: whatever a guest hears, and from whichever instance, is what is on record. */
+  async function asOnRecord<T>(key: IdempotencyKey, run: () => Promise<T>): Promise<T> {
+    const [answered] = await Promise.allSettled([run()])
+    if (answered.status === 'fulfilled') assertOnRecord(key, bodyOf(answered.value))
+    else if (isStorable(answered.reason)) assertOnRecord(key, answerOf(answered.reason, request.id).body)
+    if (answered.status === 'rejected') throw answered.reason
+    return answered.value
+  }
+
+  function assertOnRecord(key: IdempotencyKey, body: unknown): void {
+    const [said, kept] = [body, tables.messaging.keys.get(key.id)?.body].map((each) => JSON.stringify(each))
+    if (said !== kept) throw new BrokenPromise(`a guest was told ${said}, and ${kept} is on record`)
+  }
+
   return {
     hold: (userId: string, keyName: string, body: object) => {
       const key = keyOf(userId, 'POST /v1/reservations/hold', keyName, body)
-      return hold({ user: userOf(userId), body, key, request } as never)
+      return asOnRecord(key, () => hold({ user: userOf(userId), body, key, request } as never))
     },
 
     convert: (userId: string, keyName: string, body: { holdId: string; paymentMethodId: string | null }) => {
       const key = keyOf(userId, 'POST /v1/reservations/hold/convert', keyName, body)
-      return runOnce(database, key, (recovery) =>
-        convert({ user: userOf(userId), body, key, recovery, request } as never),
+      return asOnRecord(key, () =>
+        runOnce(database, key, (recovery) => convert({ user: userOf(userId), body, key, recovery, request } as never)),
       )
     },
 
@@ -114,6 +129,10 @@ function keyOf(userId: string, route: string, name: string, body: object): Idemp
   const requestHash = createHash('sha256').update(JSON.stringify(body)).digest()
   return { id: derivedId(`idempotency:${userId}\n${route}\n${name}`), requestHash }
 }
+
+/** A stored answer that is replayed has its body below `answer`. */
+// biome-ignore lint/suspicious/noExplicitAny: the answer of any of the routes
+export const bodyOf = (ok: any) => ok?.answer?.body ?? ok
 
 /** libs/http/server.ts and `beginIdempotent`: a handler runs once for its key. Whoever finds it running comes again later. */
 async function runOnce<T>(database: Database, key: IdempotencyKey, run: (recovery: unknown) => Promise<T>) {

@@ -128,15 +128,12 @@ export function createMessagingTables(store: Store, clock: Clock) {
       return [{ lease: String(lockedUntil), recovery: before?.recovery ?? null }]
     },
     'idempotency.look': ([id]) => keys.where((row) => row.id === id),
-    'idempotency.store': ([id, requestHash, status, body]) => {
-      const before = keys.get(id)
-      if (before && !(before.status === null && before.lockedUntil !== null && before.lockedUntil < clock.now()))
-        return []
-      const row = before ?? { id, requestHash, recovery: null }
-      keys.put(id, { ...row, status, body: JSON.parse(body), lockedUntil: null })
+    'idempotency.store-first': ([id, requestHash, status, body]) => {
+      if (keys.get(id)) return []
+      keys.put(id, { id, requestHash, status, body: JSON.parse(body), recovery: null, lockedUntil: null })
       return [{ id }]
     },
-    'idempotency.store-leased': ([id, lease, status, body]) =>
+    'idempotency.store': ([id, lease, status, body]) =>
       whileLeased(id, lease, { status, body: JSON.parse(body), lockedUntil: null }),
     'idempotency.note': ([id, lease, recovery]) => whileLeased(id, lease, { recovery: JSON.parse(recovery) }),
     'idempotency.release': ([id, lease]) => whileLeased(id, lease, { lockedUntil: clock.now() }),

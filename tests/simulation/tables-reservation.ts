@@ -95,7 +95,7 @@ export function createReservationTables(store: Store, clock: Clock) {
         return { now: new Date(), activeHolds: Math.min(activeHolds(userIds[n], slotIds[n]), limit), ...key }
       }),
     'hold.insert': (columns) => {
-      const limit = columns[28]
+      const limit = columns[32]
       const holds = columns.slice(0, 24)
       const written = (columns[0] as string[]).map((_, n) =>
         hold(
@@ -103,7 +103,9 @@ export function createReservationTables(store: Store, clock: Clock) {
           limit,
         ),
       )
-      messaging.tell(columns.slice(24, 28).map((column: unknown[]) => column.filter((_, n) => written[n])))
+      const [timeouts, releases] = [columns.slice(24, 28), columns.slice(28, 32)]
+      messaging.tell(timeouts.map((column: unknown[]) => column.filter((_, n) => written[n])))
+      messaging.tell(releases.map((column: unknown[]) => column.filter((_, n) => !written[n])))
       return written.map((isWithinLimit) => ({ isWithinLimit }))
     },
     'audit.bury': ([asked]) => {

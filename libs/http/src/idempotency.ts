@@ -49,14 +49,12 @@ const look = statement<StoredRow>(
   'idempotency.look',
   'select request_hash as "requestHash", status, body from idempotency_key where id = $1',
 )
+const storeFirst = statement(
+  'idempotency.store-first',
+  'insert into idempotency_key (id, request_hash, status, body) values ($1, $2, $3, $4) on conflict (id) do nothing',
+)
 const store = statement(
   'idempotency.store',
-  `insert into idempotency_key as k (id, request_hash, status, body) values ($1, $2, $3, $4)
-   on conflict (id) do update set status = excluded.status, body = excluded.body, locked_until = null
-     where k.status is null and k.locked_until < now()`,
-)
-const storeLeased = statement(
-  'idempotency.store-leased',
   `update idempotency_key set status = $3, body = $4, locked_until = null
    where id = $1 and status is null and locked_until = $2::timestamptz`,
 )
@@ -132,10 +130,21 @@ export function answerIn(row: StoredRow, key: IdempotencyKey): StoredAnswer | un
  * lease throws here: its transaction, and with it the second effect, is undone.
  */
 export async function storeAnswer(tx: Queries, key: IdempotencyKey, answer: StoredAnswer): Promise<void> {
-  const body = JSON.stringify(answer.body)
-  if (key.lease === undefined) await tx.run(store, [key.id, key.requestHash, answer.status, body])
-  else assertLeased(await tx.run(storeLeased, [key.id, key.lease, answer.status, body]))
+  assertLeased(await tx.run(store, [key.id, key.lease, answer.status, JSON.stringify(answer.body)]))
   key.isAnswered = true
+}
+
+/**
+ * Writes down the answer of a run that needs no lease, unless another run with this key was faster: then theirs is
+ * returned, for a key has one answer.
+ */
+export async function storeFirstAnswer(
+  queries: Queries,
+  key: IdempotencyKey,
+  answer: StoredAnswer,
+): Promise<StoredAnswer | undefined> {
+  const rows = await queries.run(storeFirst, [key.id, key.requestHash, answer.status, JSON.stringify(answer.body)])
+  return rows === 0 ? await storedAnswer(queries, key) : undefined
 }
 
 /** Notes what a retry must know if this run dies after the transaction `tx`. */

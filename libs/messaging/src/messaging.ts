@@ -9,7 +9,7 @@ import { reached } from '@holdfast/runtime/moments'
 import { type Broker, type Consumer, type Delivery, openBroker } from './broker.ts'
 import { takeDueMessages } from './failures.ts'
 import type { Answerer, Handler, Task } from './handler.ts'
-import { type OutboxRow, outboxColumns, outboxRow, startRelay } from './outbox.ts'
+import { type OutboxRow, outboxRow, startRelay } from './outbox.ts'
 import { createReceiver } from './receive.ts'
 import { type Ask, createAsker, startAnswering } from './request-reply.ts'
 import { deadQueueOf, queueOf, systemTopology } from './topology.ts'
@@ -26,15 +26,10 @@ export interface Messaging {
   /** A message as its outbox row, of the work that is being done now. */
   prepare(message: Message): OutboxRow
   /**
-   * For the one statement of a hot path that writes its outbox rows itself: `write` gets them as the columns of
-   * `insert into outbox … select * from unnest($n::uuid[], $n+1::text[], $n+2::text[], $n+3::jsonb[])`. `written` picks
-   * those that it did write.
+   * For the one statement of a hot path that writes its outbox rows itself, as `outboxColumns`. `written` names those that
+   * it did write.
    */
-  tell<T>(
-    rows: readonly OutboxRow[],
-    write: (columns: readonly unknown[]) => Promise<T>,
-    written: (result: T) => readonly OutboxRow[],
-  ): Promise<T>
+  tell<T>(write: () => Promise<T>, written: (result: T) => readonly OutboxRow[]): Promise<T>
   readonly ask: Ask
   connected(): boolean
   listen(hears: { handlers?: readonly (Handler | Task)[]; answers?: readonly Answerer[] }): void
@@ -133,9 +128,9 @@ export function openMessaging(options: {
   return {
     transact: (work) => transact(work),
     prepare: (message) => outboxRow(message, service),
-    tell: async (rows, write, written) => {
+    tell: async (write, written) => {
       reached('before-commit')
-      const result = await write(outboxColumns(rows))
+      const result = await write()
       reached('after-commit')
       relay.push(written(result))
       return result

@@ -9,8 +9,8 @@ import {
   answerOf,
   type IdempotencyKey,
   isStorable,
-  storeAnswer,
   storedAnswer,
+  storeFirstAnswer,
 } from '@holdfast/http/idempotency'
 import { type Call, Replay } from '@holdfast/http/server'
 import { derivedId } from '@holdfast/runtime/derived-id'
@@ -67,7 +67,9 @@ export function createHold({ database, messaging, logger, maxActiveHoldsPerSlot 
       const allocated = await allocate(call, reservationId)
       return await writeHold(call, key, composeHold(reservationId, allocated, before.now))
     } catch (error) {
-      if (isStorable(error) && !key.isAnswered) await storeAnswer(database, key, answerOf(error, call.request.id))
+      if (!isStorable(error) || key.isAnswered) throw error
+      const earlier = await storeFirstAnswer(database, key, answerOf(error, call.request.id))
+      if (earlier) return new Replay(earlier)
       throw error
     }
   }
@@ -98,15 +100,14 @@ export function createHold({ database, messaging, logger, maxActiveHoldsPerSlot 
     const refusal = tooManyHolds(maxActiveHoldsPerSlot)
     try {
       const row = rowOf(call, key, hold, answerOf(refusal, call.request.id))
-      if (await writeRow({ row, timeout: messaging.prepare(hold.timeout) })) return hold.answer
+      const [timeout, release] = [messaging.prepare(hold.timeout), messaging.prepare(hold.release)]
+      if (await writeRow({ row, timeout, release })) return hold.answer
     } catch (error) {
       if (violatedConstraint(error) === undefined) throw error
       return await yieldToFirst(key, hold.reservationId)
     }
-    // Looked at before, there was still a place: others were faster. The refusal is on record and the id is spent, so the
-    // seats are nobody's; should we die here, inventory's audit finds them.
+    // Looked at before, there was still a place: others were faster. The refusal is on record.
     key.isAnswered = true
-    await giveBack(hold.reservationId)
     throw refusal
   }
 

@@ -4,7 +4,7 @@ import { type Database, type Queries, statement } from '@holdfast/db/database'
 import type { IdempotencyKey, StoredAnswer, StoredRow } from '@holdfast/http/idempotency'
 import type { Call } from '@holdfast/http/server'
 import type { Messaging } from '@holdfast/messaging/messaging'
-import type { OutboxRow } from '@holdfast/messaging/outbox'
+import { type OutboxRow, outboxColumns } from '@holdfast/messaging/outbox'
 import { createBatcher } from '@holdfast/runtime/batcher'
 import type { Logger } from '@holdfast/runtime/logger'
 import type { Hold } from './hold.ts'
@@ -58,8 +58,8 @@ export function createLook(database: Database, logger: Logger, limit: number): (
 }
 
 /**
- * Each hold is written with all that belongs to it, unless its guest has as many as one may have. A refused one leaves its id,
- * so that no retry can take the seats that are about to be given back, and its answer. The limit is exact across instances:
+ * Each hold is written with all that belongs to it, unless its guest has as many as one may have. A refused one leaves its
+ * answer, word to inventory that its seats are free, and its id, so that no retry can take them again. The limit is exact across instances:
  * a guest's places on a slot are counted under a lock that lasts until the commit. Locks are taken in one order and before
  * anything is written, so that two batches cannot wait for each other.
  */
@@ -69,17 +69,18 @@ const insert = statement<{ isWithinLimit: boolean }>(
      select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::text[], $8::text[],
        $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::jsonb[], $15::jsonb[],
        $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::jsonb[], $21::uuid[], $22::bytea[],
-       $23::text[], $24::text[], $25::uuid[], $26::text[], $27::text[], $28::jsonb[]) with ordinality
+       $23::text[], $24::text[], $25::uuid[], $26::text[], $27::text[], $28::jsonb[], $29::uuid[], $30::text[], $31::text[],
+       $32::jsonb[]) with ordinality
      as h (id, user_id, experience_id, time_slot_id, guests, name, email, phone, requests, original, discount, total,
        currency, experience, time_slot, expires_at, now, message_id, causation_id, details, key_id, request_hash, answer,
-       refusal, told_id, exchange, routing_key, envelope, n)
+       refusal, timeout_id, timeout_exchange, timeout_key, timeout, release_id, release_exchange, release_key, release, n)
    ),
    theirs as materialized (
-     select user_id, time_slot_id, lock_active_holds(user_id, time_slot_id, $29) as active
+     select user_id, time_slot_id, lock_active_holds(user_id, time_slot_id, $33) as active
      from (select distinct user_id, time_slot_id from hold order by user_id, time_slot_id) as guest
    ),
    judged as materialized (
-     select hold.*, active + row_number() over (partition by user_id, time_slot_id order by n) <= $29 as fits
+     select hold.*, active + row_number() over (partition by user_id, time_slot_id order by n) <= $33 as fits
      from hold join theirs using (user_id, time_slot_id)
    ),
    identity as (insert into reservation_id (id) select id from judged),
@@ -94,7 +95,8 @@ const insert = statement<{ isWithinLimit: boolean }>(
    ),
    told as (
      insert into outbox (id, exchange, routing_key, envelope)
-     select told_id, exchange, routing_key, envelope from judged where fits
+     select timeout_id, timeout_exchange, timeout_key, timeout from judged where fits
+     union all select release_id, release_exchange, release_key, release from judged where not fits
    ),
    written as (
      insert into reservation (
@@ -133,6 +135,8 @@ export function rowOf(
 interface NewHold {
   readonly row: Row
   readonly timeout: OutboxRow
+  /** Told instead of the timeout when the hold is refused. */
+  readonly release: OutboxRow
 }
 
 /** Answers whether the hold was written; false says that its guest has as many as one may have. */
@@ -143,11 +147,11 @@ export function createWriter(
   limit: number,
 ): (hold: NewHold) => Promise<boolean> {
   async function writeAll(holds: readonly NewHold[], many: Queries['many'] = database.many): Promise<boolean[]> {
-    const timeouts = holds.map(({ timeout }) => timeout)
+    const timeouts = outboxColumns(holds.map(({ timeout }) => timeout))
+    const releases = outboxColumns(holds.map(({ release }) => release))
     const rows = await messaging.tell(
-      timeouts,
-      (outbox) => many(insert, [...columnsOf(holds), ...outbox, limit]),
-      (written) => timeouts.filter((_, n) => written[n]?.isWithinLimit),
+      () => many(insert, [...columnsOf(holds), ...timeouts, ...releases, limit]),
+      (written) => holds.map(({ timeout, release }, n) => (written[n]?.isWithinLimit ? timeout : release)),
     )
     return rows.map(({ isWithinLimit }) => isWithinLimit)
   }

@@ -1,19 +1,22 @@
 import { type Message, send } from '@holdfast/contracts/message'
-import type { AllocateSeats } from '@holdfast/contracts/messages/inventory'
+import { type AllocateSeats, ReleaseSeats } from '@holdfast/contracts/messages/inventory'
 import { ScheduleTimeout } from '@holdfast/contracts/messages/timeout'
 import type { createHold } from '@holdfast/contracts/routes/reservations'
 import type { z } from 'zod'
 
 export type Allocated = Extract<z.infer<typeof AllocateSeats.reply>, { outcome: 'allocated' }>
 
-/** A hold as it is to be: what is written, what is answered, and the message that arms its timer. Pure. */
+/** A hold as it is to be: what is written, what is answered, and what is told then. Pure. */
 export interface Hold {
   readonly reservationId: string
   readonly allocated: Allocated
   readonly now: Date
   readonly holdExpiresAt: Date
   readonly answer: z.input<typeof createHold.reply>
+  /** Arms its timer. */
   readonly timeout: Message
+  /** Told instead when it may not be written after all. */
+  readonly release: Message
 }
 
 export function composeHold(reservationId: string, allocated: Allocated, now: Date): Hold {
@@ -41,5 +44,6 @@ export function composeHold(reservationId: string, allocated: Allocated, now: Da
       holdDurationMinutes: holdSeconds / 60,
     },
     timeout: send(ScheduleTimeout, { reservationId, dueAt, delaySeconds: holdSeconds }),
+    release: send(ReleaseSeats, { reservationId }),
   }
 }

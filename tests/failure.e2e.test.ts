@@ -57,7 +57,8 @@ async function expectUnavailable(asking: Promise<Answer>): Promise<void> {
   const answer = await asking
   expect(answer).toMatchObject({ status: 503, body: { error: 'SERVICE_UNAVAILABLE', requestId: expect.any(String) } })
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
-  expect(performance.now() - startedAt).toBeLessThan(5_500)
+  // Five seconds, and what a busy machine adds.
+  expect(performance.now() - startedAt).toBeLessThan(10_000)
 }
 
 /** Tries as a client would that was told to try again. */

@@ -292,7 +292,8 @@ describe('a service that is away', () => {
       await stack.running.down(name)
       const startedAt = performance.now()
       expectError(await stack.api.call(getVerification, { as: operator }), 'SERVICE_UNAVAILABLE')
-      expect(performance.now() - startedAt).toBeLessThan(5_000)
+      // And what a busy machine adds.
+      expect(performance.now() - startedAt).toBeLessThan(10_000)
       await stack.running.up(name)
       await eventually('it is answered again', async () => (await look()).findings.length === 0, 30_000)
     },

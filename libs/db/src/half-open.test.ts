@@ -46,7 +46,8 @@ test.each(['pg', 'slonik'] as const)(
     wire.blackHole()
     const startedAt = performance.now()
     const asked = await Promise.allSettled([ask(), ask(), ask()])
-    expect(performance.now() - startedAt).toBeLessThan(5_500)
+    // Five seconds, and what a busy machine adds; without a limit it would be minutes.
+    expect(performance.now() - startedAt).toBeLessThan(10_000)
     for (const answer of asked) expect(answer).toMatchObject({ status: 'rejected', reason: expect.any(Unavailable) })
     wire.heal()
     expect(await ask()).toEqual({ one: 1 })

@@ -1,6 +1,6 @@
 /** Who may import what. Each rule says why; docs/architecture.md tells the story. */
 const pure =
-  '^libs/verification/src/[^.]+\\.ts$|^services/(reservation/src/(reservation|booking-saga)|inventory/src/(time-slot|pricing)|payment/src/payment|timeout/src/schedule)\\.ts$'
+  '^libs/verification/src/[^.]+\\.ts$|^services/(reservation/src/(reservation|booking-[a-z]+)|inventory/src/(time-slot|pricing)|payment/src/payment|timeout/src/schedule)\\.ts$'
 const tests = '\\.(test|fixture)\\.ts$|/testing\\.ts$|^tests/|^libs/testing/|^bench/'
 
 export default {

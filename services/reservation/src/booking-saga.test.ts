@@ -1,10 +1,22 @@
-import type { Capture } from '@holdfast/contracts/messages/payment'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import {
-  newlyOutstanding,
-  outstanding,
-  type Step,
+  after,
+  capture,
+  closeDeadlineMs,
+  confirmed,
+  due,
+  expired,
+  held,
+  opened,
+  opening,
+  pending,
+  refunded,
+  told,
+} from './booking.fixture.ts'
+import { newlyOutstanding, outstanding } from './booking-commands.ts'
+import { whenPaymentRefunded, whenRefundFailed } from './booking-refunds.ts'
+import {
   whenConversionStarted,
   whenDue,
   whenFreeOfCharge,
@@ -13,52 +25,14 @@ import {
   whenPaymentDeclined,
   whenPaymentOpened,
   whenPaymentProgressed,
-  whenPaymentRefunded,
-  whenRefundFailed,
   whenReleased,
   whenSeatsConfirmed,
   whenSeatsReacquired,
   whenSeatsRefused,
   whenSeatsReleased,
 } from './booking-saga.ts'
-import { aReservation, at, start } from './reservation.fixture.ts'
+import { at, start } from './reservation.fixture.ts'
 import { isOver, mayFollow, type Reservation, refundsMade, seenAt } from './reservation.ts'
-
-const closeDeadlineMs = 120_000
-const due = at(900)
-const capture = (paymentIntentId = 'pi_1'): Capture => ({
-  reservationId: aReservation().id,
-  paymentId: '00000000-0000-4000-8000-0000000000aa',
-  paymentIntentId,
-  chargeId: `ch_${paymentIntentId}`,
-  amountMinor: 15_000,
-  currency: 'usd',
-  capturedAt: start.toISOString(),
-})
-const refunded = (
-  paymentIntentId: string,
-  cause: 'late' | 'duplicate' | 'external',
-  amount = 15_000,
-  total = amount,
-) => ({
-  reservationId: aReservation().id,
-  paymentIntentId,
-  cause,
-  capturedMinor: 15_000,
-  amountRefundedMinor: total,
-  refund: { refundId: `re_${paymentIntentId}_${total}`, amount, reason: null, createdAt: start.toISOString() },
-})
-const opened = { paymentIntentId: 'pi_1', stripeStatus: 'requires_payment_method', revision: 1 } as const
-const then = (reservation: Reservation, ...steps: ((r: Reservation) => Step)[]) =>
-  steps.reduce((r, step) => step(r).reservation, reservation)
-const told = (before: Reservation, step: Step) =>
-  newlyOutstanding(before, step.reservation).map((message) => message.definition.name)
-
-const held = aReservation()
-const opening = then(held, (r) => whenConversionStarted(r, start))
-const pending = then(opening, (r) => whenPaymentOpened(r, opened))
-const confirmed = then(pending, (r) => whenPaymentCaptured(r, capture(), 'ABC123DEF456'))
-const expired = then(held, (r) => whenDue(r, due, closeDeadlineMs), whenSeatsReleased)
 
 describe('a hold', () => {
   test('that nobody converts expires at its time and gives its seats back', () => {
@@ -130,7 +104,7 @@ describe('a payment', () => {
   })
 
   test('progress that is older than what is known says nothing new', () => {
-    const known = then(pending, (r) =>
+    const known = after(pending, (r) =>
       whenPaymentProgressed(r, {
         reservationId: r.id,
         paymentIntentId: 'pi_1',
@@ -154,109 +128,14 @@ describe('a payment', () => {
     expect(step.reservation.status).toBe('confirmed')
     expect(step.reservation.refundsDue).toEqual([{ paymentIntentId: 'pi_2', reason: 'duplicate' }])
     expect(told(confirmed, step)).toEqual(['payment.refund'])
-    const done = then(step.reservation, (r) => whenPaymentRefunded(r, refunded('pi_2', 'duplicate')))
+    const done = after(step.reservation, (r) => whenPaymentRefunded(r, refunded('pi_2', 'duplicate')))
     expect(done).toMatchObject({ outcome: 'duplicate_payment_refunded', paymentStatus: 'paid', refundsDue: [] })
     expect(whenPaymentCaptured(done, capture('pi_2'), 'X').reservation).toBe(done)
-  })
-
-  test('refunded in part and then in full says so, and the reservation keeps its seats', () => {
-    const part = then(confirmed, (r) => whenPaymentRefunded(r, refunded('pi_1', 'external', 5_000)))
-    expect(part).toMatchObject({ status: 'confirmed', paymentStatus: 'partially_refunded' })
-    const full = then(part, (r) => whenPaymentRefunded(r, refunded('pi_1', 'external', 10_000, 15_000)))
-    expect(full).toMatchObject({ status: 'confirmed', paymentStatus: 'refunded', seats: 'confirming' })
-  })
-})
-
-test('a refund that is heard of before its payment counts all the same', () => {
-  const early = then(pending, (r) => whenPaymentRefunded(r, refunded('pi_1', 'external')))
-  expect(early.paymentStatus).toBe('unpaid')
-  const paid = then(early, (r) => whenPaymentCaptured(r, capture(), 'ABC123DEF456'))
-  expect(paid).toMatchObject({ status: 'confirmed', paymentStatus: 'refunded' })
-})
-
-test('money that someone gave back in the dashboard does not wait for our own refund any more', () => {
-  const twice = then(confirmed, (r) => whenPaymentCaptured(r, capture('pi_2'), 'X'))
-  const step = whenPaymentRefunded(twice, refunded('pi_2', 'external'))
-  expect(step.reservation).toMatchObject({
-    refundsDue: [],
-    outcome: 'duplicate_payment_refunded',
-    paymentStatus: 'paid',
-  })
-})
-
-describe('a refund that the bank sends back', () => {
-  const paidTwice = then(confirmed, (r) => whenPaymentCaptured(r, capture('pi_2'), 'X'))
-  const once = refunded('pi_2', 'duplicate')
-
-  test('is owed again, until another one is made', () => {
-    const failed = then(
-      paidTwice,
-      (r) => whenPaymentRefunded(r, once),
-      (r) => whenRefundFailed(r, once),
-    )
-    expect(failed).toMatchObject({
-      status: 'confirmed',
-      paymentStatus: 'paid',
-      outcome: null,
-      refundsDue: [{ paymentIntentId: 'pi_2', reason: 'duplicate' }],
-    })
-    expect(refundsMade(failed.refunds)).toEqual([])
-    const again = { ...once, refund: { ...once.refund, refundId: 're_again' } }
-    const settled = then(failed, (r) => whenPaymentRefunded(r, again))
-    expect(settled).toMatchObject({ outcome: 'duplicate_payment_refunded', refundsDue: [] })
-    expect(refundsMade(settled.refunds).map(({ refundId }) => refundId)).toEqual(['re_again'])
-  })
-
-  test('is not counted when the news that it was made comes after that it failed', () => {
-    const failed = then(
-      paidTwice,
-      (r) => whenRefundFailed(r, once),
-      (r) => whenPaymentRefunded(r, once),
-    )
-    expect(failed).toMatchObject({ outcome: null, refundsDue: [{ paymentIntentId: 'pi_2', reason: 'duplicate' }] })
-    expect(whenRefundFailed(failed, once).reservation).toBe(failed)
-  })
-
-  test('of somebody else is owed by us, where there are no seats for the money', () => {
-    const external = refunded('pi_1', 'external')
-    const seatless = then(
-      expired,
-      (r) => whenPaymentCaptured(r, capture(), 'X'),
-      (r) => whenPaymentRefunded(r, external),
-      whenSeatsRefused,
-    )
-    expect(seatless).toMatchObject({ refundsDue: [], outcome: 'late_payment_refunded' })
-    expect(then(seatless, (r) => whenRefundFailed(r, external))).toMatchObject({
-      ...{ status: 'expired', paymentStatus: 'paid', outcome: null },
-      refundsDue: [{ paymentIntentId: 'pi_1', reason: 'late' }],
-    })
-  })
-
-  test('changes nothing of what is told when another one was heard of before', () => {
-    const again = { ...once, refund: { ...once.refund, refundId: 're_again' } }
-    const told = then(
-      paidTwice,
-      (r) => whenPaymentRefunded(r, once),
-      (r) => whenPaymentRefunded(r, again),
-      (r) => whenRefundFailed(r, once),
-    )
-    expect(told).toMatchObject({ outcome: 'duplicate_payment_refunded', refundsDue: [] })
-    expect(refundsMade(told.refunds).map(({ refundId }) => refundId)).toEqual(['re_again'])
-  })
-
-  test('of somebody else is owed by nobody while there are seats; the payment is paid again', () => {
-    const external = refunded('pi_1', 'external')
-    const failed = then(
-      confirmed,
-      (r) => whenPaymentRefunded(r, external),
-      (r) => whenRefundFailed(r, external),
-    )
-    expect(failed).toMatchObject({ paymentStatus: 'paid', outcome: null, refundsDue: [] })
   })
 })
 
 describe('the fence', () => {
-  const closing = then(pending, (r) => whenDue(r, due, closeDeadlineMs))
+  const closing = after(pending, (r) => whenDue(r, due, closeDeadlineMs))
 
   test('closes the payment before it gives the seats away', () => {
     expect(closing).toMatchObject({ status: 'pending', seats: 'held', payment: 'closing' })
@@ -284,18 +163,18 @@ describe('the fence', () => {
   })
 
   test('ends a hold that was given back as cancelled, or as confirmed when it was paid', () => {
-    const releasing = then(pending, (r) => whenReleased(r, start))
+    const releasing = after(pending, (r) => whenReleased(r, start))
     expect(whenPaymentClosed(releasing).reservation.status).toBe('cancelled')
     expect(whenPaymentCaptured(releasing, capture(), 'R').reservation.status).toBe('confirmed')
   })
 
   test('also closes a conversion that payment never answered', () => {
-    expect(then(opening, (r) => whenDue(r, due, closeDeadlineMs)).payment).toBe('closing')
+    expect(after(opening, (r) => whenDue(r, due, closeDeadlineMs)).payment).toBe('closing')
   })
 })
 
 describe('a late payment', () => {
-  const late = then(expired, (r) => whenPaymentCaptured(r, capture(), 'R'))
+  const late = after(expired, (r) => whenPaymentCaptured(r, capture(), 'R'))
 
   test('takes the seats again if they are still free', () => {
     expect(late).toMatchObject({ status: 'expired', seats: 'reacquiring' })
@@ -311,29 +190,20 @@ describe('a late payment', () => {
   test('goes back when they are gone', () => {
     const step = whenSeatsRefused(late)
     expect(told(late, step)).toEqual(['payment.refund'])
-    const done = then(step.reservation, (r) => whenPaymentRefunded(r, refunded('pi_1', 'late')))
+    const done = after(step.reservation, (r) => whenPaymentRefunded(r, refunded('pi_1', 'late')))
     expect(done).toMatchObject({ status: 'expired', paymentStatus: 'refunded', outcome: 'late_payment_refunded' })
     expect(outstanding(done)).toEqual([])
   })
 
-  test('that somebody has given back in full already takes no seats again', () => {
-    const external = refunded('pi_1', 'external')
-    const late = (r: Reservation) => whenPaymentCaptured(r, capture(), 'X')
-    const gone = { status: 'expired', seats: 'released', paymentStatus: 'refunded', outcome: 'late_payment_refunded' }
-    const releasing = then(held, (r) => whenDue(r, due, closeDeadlineMs))
-    expect(then(expired, (r) => whenPaymentRefunded(r, external), late)).toMatchObject(gone)
-    expect(then(releasing, late, (r) => whenPaymentRefunded(r, external), whenSeatsReleased)).toMatchObject(gone)
-  })
-
   test('waits for seats that are just being given back', () => {
-    const releasing = then(held, (r) => whenDue(r, due, closeDeadlineMs))
-    const paid = then(releasing, (r) => whenPaymentCaptured(r, capture(), 'R'))
+    const releasing = after(held, (r) => whenDue(r, due, closeDeadlineMs))
+    const paid = after(releasing, (r) => whenPaymentCaptured(r, capture(), 'R'))
     expect(paid.seats).toBe('releasing')
     expect(whenSeatsReleased(paid).reservation.seats).toBe('reacquiring')
   })
 
   test('for a hold that was given back is returned', () => {
-    const cancelled = then(held, (r) => whenReleased(r, start), whenSeatsReleased)
+    const cancelled = after(held, (r) => whenReleased(r, start), whenSeatsReleased)
     const step = whenPaymentCaptured(cancelled, capture(), 'R')
     expect(step.reservation).toMatchObject({ status: 'cancelled', seats: 'released' })
     expect(told(cancelled, step)).toEqual(['payment.refund'])
@@ -347,23 +217,8 @@ describe('what should never happen, and is answered all the same', () => {
     expect(told(confirmed, step)).toEqual(['payment.refund'])
   })
 
-  test('seats are refused after all of the money went back: nothing is due any more', () => {
-    const late = then(expired, (r) => whenPaymentCaptured(r, capture(), 'R'))
-    const returned = then(late, (r) => whenPaymentRefunded(r, refunded('pi_1', 'external')))
-    const step = whenSeatsRefused(returned)
-    expect(step.reservation).toMatchObject({ refundsDue: [], outcome: 'late_payment_refunded' })
-    expect(outstanding(step.reservation)).toEqual([])
-  })
-
-  test('a part that someone gave back does not keep the rest from going back', () => {
-    const cancelled = then(held, (r) => whenReleased(r, start), whenSeatsReleased)
-    const part = then(cancelled, (r) => whenPaymentRefunded(r, refunded('pi_1', 'external', 4_000)))
-    const step = whenPaymentCaptured(part, capture(), 'R')
-    expect(step.reservation.refundsDue).toEqual([{ paymentIntentId: 'pi_1', reason: 'late' }])
-  })
-
   test('a decline that comes late does not overwrite what is newer', () => {
-    const known = then(pending, (r) =>
+    const known = after(pending, (r) =>
       whenPaymentOpened(r, { ...opened, stripeStatus: 'requires_action', revision: 5 }),
     )
     const late = whenPaymentDeclined(known, { paymentIntentId: 'pi_0', declineCode: 'x', revision: 3 })

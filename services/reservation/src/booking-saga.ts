@@ -1,40 +1,14 @@
-import { type Message, type MessageDefinition, send } from '@holdfast/contracts/message'
-import { ConfirmSeats, ReacquireSeats, ReleaseSeats } from '@holdfast/contracts/messages/inventory'
-import {
-  type Capture,
-  ClosePayment,
-  type PaymentProgressed,
-  type PaymentRefunded,
-  type PaymentRefundFailed,
-  RefundPayment,
-  type StripeStatus,
-} from '@holdfast/contracts/messages/payment'
-import type { Outcome, PaymentStatus } from '@holdfast/contracts/values'
-import {
-  type CloseReason,
-  endOf,
-  isOver,
-  isPaidBy,
-  type Reservation,
-  type Returned,
-  refundsMade,
-} from './reservation.ts'
+import type { Message } from '@holdfast/contracts/message'
+import type { Capture, PaymentProgressed, StripeStatus } from '@holdfast/contracts/messages/payment'
+import type { PaymentStatus } from '@holdfast/contracts/values'
+import { paidStatus, returnMoney } from './booking-refunds.ts'
+import { type CloseReason, endOf, isOver, isPaidBy, type Reservation, type Step, stay } from './reservation.ts'
 
 /**
  * The saga, from the hold to the end, as sentences: when this happens to a reservation in that state, it becomes this.
- * What has then to be told to inventory and payment follows from the state itself (`outstanding`), so a command that got
- * lost can be said again at any time by anyone who reads the row. Pure: no clock, no random, no database.
+ * Money that goes back has its own (booking-refunds.ts); what has then to be told to inventory and payment follows from the
+ * state itself (booking-commands.ts). Pure: no clock, no random, no database.
  */
-export interface Step {
-  readonly reservation: Reservation
-  /** What the timeline says of it; a step without an event is one in which nothing happened. */
-  readonly event?: string
-  readonly details?: Record<string, unknown>
-}
-
-type Body<Definition extends MessageDefinition> = Message<Definition>['body']
-
-const stay = (reservation: Reservation): Step => ({ reservation })
 
 // --- The guest -------------------------------------------------------------------------------------------------------
 
@@ -185,25 +159,11 @@ export function whenPaymentCaptured(reservation: Reservation, capture: Capture, 
   }
 }
 
-function returnMoney(
-  reservation: Reservation,
-  { paymentIntentId, amountMinor }: Capture,
-  reason: 'late' | 'duplicate',
-): Step {
-  // What someone gave back of it in the dashboard does not return the rest.
-  const isUnderWay =
-    reservation.refundsDue.some((due) => due.paymentIntentId === paymentIntentId) ||
-    paidStatus(amountMinor, paymentIntentId, reservation.refunds) === 'refunded'
-  if (isUnderWay) return stay(reservation)
-  return {
-    reservation: { ...reservation, refundsDue: [...reservation.refundsDue, { paymentIntentId, reason }] },
-    event: reason === 'duplicate' ? 'payment_captured_twice' : 'payment_captured_late',
-    details: { paymentIntentId },
-  }
-}
-
 /** An attempt moved without being paid. What is older than what we know says nothing new. */
-export function whenPaymentProgressed(reservation: Reservation, progress: Body<typeof PaymentProgressed>): Step {
+export function whenPaymentProgressed(
+  reservation: Reservation,
+  progress: Message<typeof PaymentProgressed>['body'],
+): Step {
   if (!awaitsPayment(reservation) || progress.revision <= reservation.paymentRevision) return stay(reservation)
   const { paymentIntentId, status: paymentStatus, revision: paymentRevision, declineCode } = progress
   return {
@@ -218,77 +178,6 @@ export function whenPaymentProgressed(reservation: Reservation, progress: Body<t
     event: `payment_${paymentStatus}`,
     details: { paymentIntentId, ...(declineCode !== null && { declineCode }) },
   }
-}
-
-const causes = {
-  late: 'late_payment_refunded',
-  duplicate: 'duplicate_payment_refunded',
-  mismatch: 'mismatch_refunded',
-  external: null,
-} as const satisfies Record<string, Outcome | null>
-
-/** Money went back. The reservation keeps its status and its seats. */
-export function whenPaymentRefunded(reservation: Reservation, refunded: Body<typeof PaymentRefunded>): Step {
-  const { paymentIntentId, refund, cause, capturedMinor } = refunded
-  if (reservation.refunds.some((known) => known.refundId === refund.refundId)) return stay(reservation)
-  const refunds = [...reservation.refunds, { ...refund, paymentIntentId }]
-  const paymentStatus = paidStatus(capturedMinor, paymentIntentId, refunds)
-  const due = reservation.refundsDue.find((known) => known.paymentIntentId === paymentIntentId)
-  // All of it may have been given back by someone in the dashboard before our own order got there.
-  const isSettled = due && (cause !== 'external' || paymentStatus === 'refunded')
-  return {
-    reservation: {
-      ...reservation,
-      refunds,
-      refundsDue: isSettled ? reservation.refundsDue.filter((other) => other !== due) : reservation.refundsDue,
-      paymentStatus: isPaidBy(reservation, { paymentIntentId }) ? paymentStatus : reservation.paymentStatus,
-      outcome: (isSettled ? causes[due.reason] : causes[cause]) ?? reservation.outcome,
-    },
-    event: 'payment_refunded',
-    details: { paymentIntentId, refundId: refund.refundId, amount: refund.amount, cause },
-  }
-}
-
-/**
- * A refund came back to us: what was owed is owed again, and the guest is no longer told that it was given back. Payment
- * makes it anew.
- */
-export function whenRefundFailed(reservation: Reservation, body: Body<typeof PaymentRefundFailed>): Step {
-  const { paymentIntentId, refund, cause, capturedMinor } = body
-  const { refundId, amount } = refund
-  const known = reservation.refunds.find((other) => other.refundId === refundId)
-  if (known?.failed) return stay(reservation)
-  const others = reservation.refunds.filter((other) => other !== known)
-  const refunds = [...others, { ...refund, paymentIntentId, failed: true as const }]
-  const paymentStatus = paidStatus(capturedMinor, paymentIntentId, refunds)
-  const pays = isPaidBy(reservation, { paymentIntentId })
-  // What others had given back is owed by us now where there are no seats for it.
-  const isOurs = cause === 'late' || cause === 'duplicate' || (cause === 'external' && pays && hasNoSeats(reservation))
-  const isOwed = isOurs && paymentStatus !== 'refunded'
-  const reason = cause === 'duplicate' ? ('duplicate' as const) : ('late' as const)
-  const claim = isOurs ? causes[reason] : causes[cause]
-  const otherDues = reservation.refundsDue.filter((due) => due.paymentIntentId !== paymentIntentId)
-  return {
-    reservation: {
-      ...reservation,
-      refunds,
-      refundsDue: isOwed ? [...otherDues, { paymentIntentId, reason }] : reservation.refundsDue,
-      paymentStatus: pays ? paymentStatus : reservation.paymentStatus,
-      // Another one may have been heard of before.
-      outcome:
-        paymentStatus !== 'refunded' && claim !== null && reservation.outcome === claim ? null : reservation.outcome,
-    },
-    event: 'payment_refund_failed',
-    details: { paymentIntentId, refundId, amount, cause },
-  }
-}
-
-/** Follows from what was captured and what went back of it, in whatever order the two were heard of. */
-function paidStatus(capturedMinor: number, paymentIntentId: string, refunds: readonly Returned[]): PaymentStatus {
-  const returned = refundsMade(refunds).filter((refund) => refund.paymentIntentId === paymentIntentId)
-  const returnedMinor = returned.reduce((sum, refund) => sum + refund.amount, 0)
-  if (returnedMinor === 0) return 'paid'
-  return returnedMinor < capturedMinor ? 'partially_refunded' : 'refunded'
 }
 
 // --- The seats -------------------------------------------------------------------------------------------------------
@@ -337,7 +226,7 @@ export function whenSeatsRefused(reservation: Reservation): Step {
   return { ...step, reservation: { ...released, refundsDue } }
 }
 
-// --- What follows ----------------------------------------------------------------------------------------------------
+// --- What they share ----------------------------------------------------------------------------------------------------
 
 const confirm = (reservation: Reservation, reservationReference: string): Reservation => ({
   ...reservation,
@@ -352,36 +241,8 @@ const end = (reservation: Reservation): Reservation => ({
   seats: 'releasing',
 })
 
-/** Neither has them nor waits for them. */
-const hasNoSeats = ({ status, seats }: Reservation) =>
-  status === 'cancelled' || (status === 'expired' && seats === 'released')
-
 const awaitsPayment = ({ status, payment }: Reservation) =>
   (status === 'held' || status === 'pending') && (payment === 'opening' || payment === 'open')
-
-/** The commands that this reservation waits for an answer to. */
-export function outstanding(reservation: Reservation): Message[] {
-  const { id: reservationId, experienceId, timeSlotId, numberOfGuests: guests, closeReason } = reservation
-  return [
-    ...(reservation.seats === 'confirming' ? [send(ConfirmSeats, { reservationId })] : []),
-    ...(reservation.seats === 'releasing' ? [send(ReleaseSeats, { reservationId })] : []),
-    ...(reservation.seats === 'reacquiring'
-      ? [send(ReacquireSeats, { reservationId, experienceId, timeSlotId, guests })]
-      : []),
-    ...(reservation.payment === 'closing'
-      ? [send(ClosePayment, { reservationId, reason: closeReason ?? 'expired' })]
-      : []),
-    ...reservation.refundsDue.map((due) => send(RefundPayment, { reservationId, ...due })),
-  ]
-}
-
-/** What a step adds to that: what has to be said now. */
-export function newlyOutstanding(before: Reservation, after: Reservation): Message[] {
-  const known = new Set(outstanding(before).map(nameOf))
-  return outstanding(after).filter((message) => !known.has(nameOf(message)))
-}
-
-const nameOf = ({ definition, body }: Message) => `${definition.name}:${definition.key(body as never)}`
 
 function paymentStatusOf(stripeStatus: StripeStatus): PaymentStatus {
   switch (stripeStatus) {

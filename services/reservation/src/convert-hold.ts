@@ -6,7 +6,6 @@ import type { Call } from '@holdfast/http/server'
 import type { Parts } from '@holdfast/service/service'
 import { z } from 'zod'
 import {
-  type Step,
   whenConversionStarted,
   whenFreeOfCharge,
   whenPaymentCaptured,
@@ -14,7 +13,7 @@ import {
   whenPaymentOpened,
 } from './booking-saga.ts'
 import { newReference } from './reference.ts'
-import { isOver, type Reservation } from './reservation.ts'
+import { isOver, type Reservation, type Step } from './reservation.ts'
 import { lockReservation, type Seen, write } from './store.ts'
 import type { WakeSettings } from './wake.ts'
 

@@ -9,15 +9,16 @@ import {
 import { HoldDue } from '@holdfast/contracts/messages/reservation'
 import { type Handler, on } from '@holdfast/messaging/handler'
 import type { Transaction } from '@holdfast/messaging/transaction'
+import * as refunds from './booking-refunds.ts'
 import * as saga from './booking-saga.ts'
 import { newReference } from './reference.ts'
-import type { Reservation } from './reservation.ts'
+import type { Reservation, Step } from './reservation.ts'
 import { advance, lockReservation } from './store.ts'
 import type { WakeSettings } from './wake.ts'
 
 /** What reservation hears, each with the sentence of the saga that says what it means. */
 export function handlers(wake: WakeSettings): Handler[] {
-  type Decide = (reservation: Reservation, now: Date) => saga.Step
+  type Decide = (reservation: Reservation, now: Date) => Step
   const step = async (tx: Transaction, { reservationId }: { reservationId: string }, decide: Decide) => {
     await advance(tx, reservationId, wake, decide)
   }
@@ -28,8 +29,8 @@ export function handlers(wake: WakeSettings): Handler[] {
     ),
     on(PaymentProgressed, (progress, tx) => step(tx, progress, (r) => saga.whenPaymentProgressed(r, progress))),
     on(PaymentClosed, (closed, tx) => step(tx, closed, saga.whenPaymentClosed)),
-    on(PaymentRefunded, (refunded, tx) => step(tx, refunded, (r) => saga.whenPaymentRefunded(r, refunded))),
-    on(PaymentRefundFailed, (failed, tx) => step(tx, failed, (r) => saga.whenRefundFailed(r, failed))),
+    on(PaymentRefunded, (refunded, tx) => step(tx, refunded, (r) => refunds.whenPaymentRefunded(r, refunded))),
+    on(PaymentRefundFailed, (failed, tx) => step(tx, failed, (r) => refunds.whenRefundFailed(r, failed))),
     on(SeatsConfirmed, (seats, tx) => step(tx, seats, saga.whenSeatsConfirmed)),
     on(SeatsReleased, async (seats, tx) => {
       // Seats of a hold that never came to be are released too, and nobody here knows of them.

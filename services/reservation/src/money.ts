@@ -1,8 +1,9 @@
 import type { MoneyFacts } from '@holdfast/contracts/messages/reservation'
 import type { Messaging } from '@holdfast/messaging/messaging'
-import { type Step, whenPaymentCaptured, whenPaymentRefunded, whenRefundFailed } from './booking-saga.ts'
+import { whenPaymentRefunded, whenRefundFailed } from './booking-refunds.ts'
+import { whenPaymentCaptured } from './booking-saga.ts'
 import { newReference } from './reference.ts'
-import type { Reservation } from './reservation.ts'
+import type { Reservation, Step } from './reservation.ts'
 import { advance, type Seen } from './store.ts'
 import type { WakeSettings } from './wake.ts'
 

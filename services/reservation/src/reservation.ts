@@ -76,6 +76,16 @@ export interface Reservation {
   readonly updatedAt: Date
 }
 
+/** What a decision makes of a reservation. */
+export interface Step {
+  readonly reservation: Reservation
+  /** What the timeline says of it; a step without an event is one in which nothing happened. */
+  readonly event?: string
+  readonly details?: Record<string, unknown>
+}
+
+export const stay = (reservation: Reservation): Step => ({ reservation })
+
 /** Which status may follow which. The saga decides; the store refuses to write anything else. */
 const transitions = {
   held: ['pending', 'confirmed', 'expired', 'cancelled'],

@@ -2,8 +2,8 @@ import { type Queries, statement } from '@holdfast/db/database'
 import type { Transaction } from '@holdfast/messaging/transaction'
 import { currentContext } from '@holdfast/runtime/context'
 import { sql } from 'slonik'
-import { newlyOutstanding, type Step } from './booking-saga.ts'
-import { mayFollow, type Reservation } from './reservation.ts'
+import { newlyOutstanding } from './booking-commands.ts'
+import { mayFollow, type Reservation, type Step } from './reservation.ts'
 import { type WakeSettings, wakeAt } from './wake.ts'
 
 /** The reservation's rows: read under lock, decide, write with the timeline. All the saga's writes go through `advance`. */

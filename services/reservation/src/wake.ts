@@ -1,6 +1,6 @@
 import { type Message, send } from '@holdfast/contracts/message'
 import { PollPayment } from '@holdfast/contracts/messages/payment'
-import { outstanding } from './booking-saga.ts'
+import { outstanding } from './booking-commands.ts'
 import type { Reservation } from './reservation.ts'
 
 /**

@@ -38,9 +38,7 @@ export const plans: readonly Plan[] = [
     share: 10,
     offer: 'usual',
     act: async (guest, random) => {
-      const paymentMethodId = await guest.saveCard(cards.success)
-      if (paymentMethodId === undefined) return guest.end('saving the card: gave up')
-      const conversion = await guest.convert({ paymentMethodId })
+      const conversion = await convertWithSaved(guest, cards.success)
       if (!conversion) return
       guest.diary.paid.add(conversion.intentId)
       await seeHowItEnds(guest, random, conversion)
@@ -62,9 +60,7 @@ export const plans: readonly Plan[] = [
     share: 4,
     offer: 'usual',
     act: async (guest, random) => {
-      const paymentMethodId = await guest.saveCard(cards.threeDSecure)
-      if (paymentMethodId === undefined) return guest.end('saving the card: gave up')
-      const conversion = await guest.convert({ paymentMethodId })
+      const conversion = await convertWithSaved(guest, cards.threeDSecure)
       if (!conversion) return
       if (conversion.requiresAction) await guest.authenticate(conversion)
       await seeHowItEnds(guest, random, conversion)
@@ -161,6 +157,14 @@ export const plans: readonly Plan[] = [
 /** Of all guests, those who want such seats. */
 export const shareOf = (kind: OfferKind): number =>
   plans.filter(({ offer }) => offer === kind).reduce((sum, { share }) => sum + share, 0) / 100
+
+/** Nothing when the card could not be saved, or the hold not converted. */
+async function convertWithSaved(guest: Guest, card: string): Promise<Conversion | undefined> {
+  const paymentMethodId = await guest.saveCard(card)
+  if (paymentMethodId !== undefined) return guest.convert({ paymentMethodId })
+  guest.end('saving the card: gave up')
+  return undefined
+}
 
 async function payAndSee(guest: Guest, random: Random, conversion: Conversion): Promise<void> {
   await guest.pay(conversion, cards.success)

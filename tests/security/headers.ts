@@ -1,6 +1,6 @@
 import { allRoutes } from '@holdfast/contracts/routes/all'
+import { sendRaw } from '@holdfast/testing/raw-http'
 import { describe, expect, test } from '@jest/globals'
-import { sendRaw } from '../support/raw.ts'
 import { aUser } from '../support/situation.ts'
 import type { TestStack } from '../support/stack.ts'
 import { urlOf } from './surroundings.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { eventually } from '@holdfast/testing/facts'
+import { sendRaw, statusesIn } from '@holdfast/testing/raw-http'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { sendRaw, statusesIn } from '../support/raw.ts'
 import { aUser } from '../support/situation.ts'
 import type { TestStack } from '../support/stack.ts'
 import { requestsOn, urlOf } from './surroundings.ts'

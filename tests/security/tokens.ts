@@ -1,6 +1,6 @@
 import { allRoutes } from '@holdfast/contracts/routes/all'
+import { sendRaw, statusesIn } from '@holdfast/testing/raw-http'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { sendRaw, statusesIn } from '../support/raw.ts'
 import { aHold, aUser } from '../support/situation.ts'
 import { operator, type TestStack } from '../support/stack.ts'
 import { forgeries, inGroups } from './forge.ts'

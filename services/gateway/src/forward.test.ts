@@ -1,7 +1,8 @@
 import { allRoutes } from '@holdfast/contracts/routes/all'
 import { eventually } from '@holdfast/testing/facts'
+import { sendRaw } from '@holdfast/testing/raw-http'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { closeOpened, openGateway, type Received, type Service, sendRaw, startIssuer, startService } from './testing.ts'
+import { closeOpened, openGateway, type Received, type Service, startIssuer, startService } from './testing.ts'
 
 let service: Service
 let issuer: Awaited<ReturnType<typeof startIssuer>>

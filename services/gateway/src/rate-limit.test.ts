@@ -1,5 +1,6 @@
+import { sendRaw } from '@holdfast/testing/raw-http'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { closeOpened, openGateway, type Service, sendRaw, startIssuer, startService } from './testing.ts'
+import { closeOpened, openGateway, type Service, startIssuer, startService } from './testing.ts'
 
 let service: Service
 let issuer: Awaited<ReturnType<typeof startIssuer>>

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startCognitoIssuer } from '@holdfast/cognito-issuer/issuer'
@@ -9,7 +9,7 @@ import { createLogger } from '@holdfast/runtime/logger'
 import { Settings } from './config.ts'
 import { startGateway } from './service.ts'
 
-/** What the gateway's tests have around it: services that are plain HTTP servers, an issuer, and raw sockets. */
+/** What the gateway's tests have around it: services that are plain HTTP servers, and an issuer. */
 
 export const poolId = 'us-east-1_Gateway01'
 const clientId = 'gateway-tests'
@@ -113,20 +113,4 @@ export async function openGateway(urls: string, environment: Record<string, stri
   }
   opened.push(stop)
   return { ...gateway, stop, log, host: new URL(gateway.url).host }
-}
-
-/** Sends bytes as they are and reads until the connection ends: for what no HTTP client would send. */
-export function sendRaw(url: string, bytes: string | Buffer): Promise<string> {
-  const { hostname, port } = new URL(url)
-  return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), hostname, () => socket.write(bytes))
-    let answer = ''
-    socket.setEncoding('latin1')
-    socket.on('data', (chunk: string) => {
-      answer += chunk
-    })
-    socket.on('close', () => resolve(answer))
-    // Cut while we were still sending: what came before it is the answer.
-    socket.on('error', (error) => (answer ? resolve(answer) : reject(error)))
-  })
 }

@@ -3,8 +3,8 @@ import type { Capture, StripeStatus } from '@holdfast/contracts/messages/payment
 /** What a payment's state means and what follows from what Stripe says. Pure: no clock, no database, no Stripe. */
 
 export type Progress = 'unpaid' | 'processing' | 'requires_action' | 'failed'
-export type ActionType = 'redirect_to_url' | 'use_stripe_sdk'
-export type Mismatch = 'amount' | 'currency' | 'metadata'
+type ActionType = 'redirect_to_url' | 'use_stripe_sdk'
+type Mismatch = 'amount' | 'currency' | 'metadata'
 
 /** A PaymentIntent as Stripe shows it. */
 export interface SeenIntent {

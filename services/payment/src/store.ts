@@ -1,6 +1,5 @@
-import type { StripeStatus } from '@holdfast/contracts/messages/payment'
 import { type Queries, statement } from '@holdfast/db/database'
-import type { ActionType, Intent, Mismatch, Payment, Progress } from './payment.ts'
+import type { Intent, Payment } from './payment.ts'
 
 /** Payments and their intents in SQL. The payment's row is the lock for everything below it. */
 
@@ -127,21 +126,8 @@ const cancelIntent = statement(
 )
 export const forgetIntent = (tx: Queries, id: string) => tx.run(cancelIntent, [id])
 
-export interface IntentFacts {
-  readonly id: string
-  readonly attempt: number
-  readonly clientSecret: string | null
-  readonly status: StripeStatus
-  readonly progress: Progress
-  readonly actionType: ActionType | null
-  readonly declineCode: string | null
-  readonly chargeId: string | null
-  readonly amountReceivedMinor: number
-  readonly currency: string
-  readonly capturedAt: Date | null
-  readonly mismatch: Mismatch | null
-  readonly eventAt: Date | null
-}
+/** What Stripe says of an intent; the rest of what is on record is ours. */
+export type IntentFacts = Omit<Intent, 'amountRefundedMinor' | 'refundCause'>
 
 export async function saveIntent(tx: Queries, payment: Payment, intent: IntentFacts): Promise<void> {
   await tx.run(upsertIntent, [

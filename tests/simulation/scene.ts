@@ -2,6 +2,7 @@ import { derivedId } from '../../libs/runtime/src/derived-id.ts'
 import type { Cluster } from './cluster.ts'
 import { noFaults, someOutages } from './faults.ts'
 import { type Visit, visit } from './guest.ts'
+import { bankMayRefuse } from './stripe-door.ts'
 import type { World } from './world.ts'
 
 /** What a story begins with: slots, guests and their times, and what goes wrong until the trouble is over. */
@@ -73,7 +74,7 @@ function meddle(world: World): void {
   const intent = random.pick(intents)
   world.stimulus()
   if (intent.status === 'succeeded' && intent.refunded < intent.amount)
-    stripe.refund(intent, null, random.chance(0.5) ? intent.amount : 1_000)
+    bankMayRefuse(world, stripe.refund(intent, null, random.chance(0.5) ? intent.amount : 1_000))
   else if (!stripe.isPayable(intent)) return
   else if (intent.isOrphan || random.chance(0.3)) stripe.confirm(intent, 'good')
   else stripe.cancel(intent)

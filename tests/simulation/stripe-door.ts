@@ -65,12 +65,6 @@ export function openStripe(world: World, process: Process): StripeDoor {
     return act(intent)
   }
 
-  /** Once: the next refund of the same intent is accepted. */
-  function bankRefuses(refund: StripeRefund): void {
-    const isFirst = stripe.refunds.filter(({ intentId }) => intentId === refund.intentId).length === 1
-    if (isFirst) world.clock.after(world.random.between(500, 60_000), () => stripe.failRefund(refund))
-  }
-
   const door = {
     retrieveIntent: (id: string) =>
       call(`retrieve ${id}`, () => {
@@ -119,7 +113,7 @@ export function openStripe(world: World, process: Process): StripeDoor {
           if (intent.status !== 'succeeded') return { problem: problem('refused', 'charge_not_captured') }
           if (intent.refunded >= intent.amount) return { problem: problem('refused', 'charge_already_refunded') }
           const refund = stripe.refund(intent, params.metadata.cause)
-          if (world.fails('refund')) bankRefuses(refund)
+          bankMayRefuse(world, refund)
           return shown(refund)
         }),
       ),
@@ -159,3 +153,9 @@ const problem = (kind: Problem['kind'], code: string | null): Problem => ({ kind
 const unknown = (message: string, keyIsSpent = false) =>
   new StripeProblem({ kind: 'unknown', code: null, param: null, message }, { keyIsSpent })
 const refused = ({ problem, intent }: Refusal) => new StripeProblem(problem, { intent: intent && seen(intent, false) })
+
+/** Once: the next refund of the same intent is accepted. */
+export function bankMayRefuse({ clock, random, stripe, fails }: World, refund: StripeRefund): void {
+  const isFirst = stripe.refunds.filter(({ intentId }) => intentId === refund.intentId).length === 1
+  if (isFirst && fails('refund')) clock.after(random.between(500, 60_000), () => stripe.failRefund(refund))
+}

@@ -30,6 +30,15 @@ test('money that someone gave back in the dashboard does not wait for our own re
   })
 })
 
+test('a part that someone gave back in the dashboard does not settle what we owe', () => {
+  const twice = after(confirmed, (r) => whenPaymentCaptured(r, capture('pi_2'), 'X'))
+  const step = whenPaymentRefunded(twice, refunded('pi_2', 'external', 4_000))
+  expect(step.reservation).toMatchObject({
+    refundsDue: [{ paymentIntentId: 'pi_2', reason: 'duplicate' }],
+    ...{ outcome: null, paymentStatus: 'paid' },
+  })
+})
+
 describe('a refund that the bank sends back', () => {
   const paidTwice = after(confirmed, (r) => whenPaymentCaptured(r, capture('pi_2'), 'X'))
   const once = refunded('pi_2', 'duplicate')
@@ -88,6 +97,33 @@ describe('a refund that the bank sends back', () => {
     )
     expect(told).toMatchObject({ outcome: 'duplicate_payment_refunded', refundsDue: [] })
     expect(refundsMade(told.refunds).map(({ refundId }) => refundId)).toEqual(['re_again'])
+  })
+
+  test('of somebody else is owed by us, where another payment has the seats', () => {
+    const external = refunded('pi_2', 'external')
+    const failed = after(
+      paidTwice,
+      (r) => whenPaymentRefunded(r, external),
+      (r) => whenRefundFailed(r, external),
+    )
+    expect(failed).toMatchObject({
+      ...{ status: 'confirmed', paymentStatus: 'paid', outcome: null },
+      refundsDue: [{ paymentIntentId: 'pi_2', reason: 'duplicate' }],
+    })
+    expect(whenPaymentCaptured(failed, capture('pi_2'), 'X').reservation).toBe(failed)
+  })
+
+  test('of somebody else, for a payment that was not heard of yet, is left to that payment', () => {
+    const external = refunded('pi_1', 'external')
+    const failed = after(
+      pending,
+      (r) => whenPaymentRefunded(r, external),
+      (r) => whenRefundFailed(r, external),
+    )
+    expect(failed).toMatchObject({ status: 'pending', refundsDue: [] })
+    expect(whenPaymentCaptured(failed, capture(), 'R').reservation).toMatchObject({
+      ...{ status: 'confirmed', paymentStatus: 'paid', refundsDue: [] },
+    })
   })
 
   test('of somebody else is owed by nobody while there are seats; the payment is paid again', () => {

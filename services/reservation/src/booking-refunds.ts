@@ -65,10 +65,12 @@ export function whenRefundFailed(reservation: Reservation, body: Message<typeof 
   const refunds = [...others, { ...refund, paymentIntentId, failed: true as const }]
   const paymentStatus = paidStatus(capturedMinor, paymentIntentId, refunds)
   const pays = isPaidBy(reservation, { paymentIntentId })
-  // What others had given back is owed by us now where there are no seats for it.
-  const isOurs = cause === 'late' || cause === 'duplicate' || (cause === 'external' && pays && hasNoSeats(reservation))
+  // What others had given back is owed by us now where it pays for no seats.
+  const isSurplus = !pays && (reservation.payment === 'captured' || reservation.status === 'confirmed')
+  const isOurs =
+    cause === 'late' || cause === 'duplicate' || (cause === 'external' && (pays ? hasNoSeats(reservation) : isSurplus))
   const isOwed = isOurs && paymentStatus !== 'refunded'
-  const reason = cause === 'duplicate' ? ('duplicate' as const) : ('late' as const)
+  const reason = cause === 'duplicate' || (cause === 'external' && isSurplus) ? 'duplicate' : 'late'
   const claim = isOurs ? causes[reason] : causes[cause]
   const otherDues = reservation.refundsDue.filter((due) => due.paymentIntentId !== paymentIntentId)
   return {

@@ -1,6 +1,7 @@
 import { isNativeError } from 'node:util/types'
 import { Unavailable } from '@holdfast/contracts/errors'
 import type { Logger } from '@holdfast/runtime/logger'
+import { pools } from '@holdfast/runtime/metrics'
 import pg from 'pg'
 
 /**
@@ -62,12 +63,16 @@ export function openDatabase(
     idleTimeoutMillis: 60_000,
     types,
   })
+  pools.add(pool)
   pool.on('error', (err) => options.logger.warn({ err }, 'an idle database connection was lost'))
 
   return {
     ...queriesOn((query) => withClient(pool, (client) => client.query(query))),
     transaction: (work) => inTransaction(pool, work),
-    close: () => pool.end(),
+    close: () => {
+      pools.delete(pool)
+      return pool.end()
+    },
   }
 }
 
@@ -91,7 +96,10 @@ async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Pro
   try {
     client = await pool.connect()
   } catch (error) {
-    throw new Unavailable('the database is not reachable', { cause: error })
+    // The pool's word for having waited in its queue; a server that does not answer has another.
+    const isBusy = error instanceof Error && error.message.startsWith('timeout exceeded')
+    const reason = isBusy ? 'every connection to the database is in use' : 'the database is not reachable'
+    throw new Unavailable(reason, { cause: error })
   }
   // Without a listener, a connection that dies while we hold it would end the process.
   const ignore = () => {}

@@ -11,6 +11,13 @@ export function collectProcessMetrics(): void {
   collectDefaultMetrics({ register: registry })
 }
 
+/** The database pools of this process, to be looked at when somebody asks. */
+export const pools = new Set<{
+  readonly totalCount: number
+  readonly idleCount: number
+  readonly waitingCount: number
+}>()
+
 /** Steps from half a millisecond to the five seconds after which a caller is answered 503. */
 const buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
@@ -57,6 +64,21 @@ export const metrics = {
     help: 'Handlers that failed; the message is tried again later or kept as a dead letter',
     labelNames: ['type', 'fate'],
     registers: [registry],
+  }),
+  databaseConnections: new Gauge({
+    name: 'holdfast_database_connections',
+    help: 'Connections of the hot path by what they do; waiting are those who have none',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      const sum = { busy: 0, idle: 0, waiting: 0 }
+      for (const { totalCount, idleCount, waitingCount } of pools) {
+        sum.busy += totalCount - idleCount
+        sum.idle += idleCount
+        sum.waiting += waitingCount
+      }
+      for (const [state, count] of Object.entries(sum)) this.set({ state }, count)
+    },
   }),
   brokerConnected: new Gauge({
     name: 'holdfast_broker_connected',

@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import * as reservations from '@holdfast/contracts/routes/reservations'
 import { eventually } from '@holdfast/testing/facts'
 import { manage, vhostOf } from '@holdfast/testing/management'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { type Command, runCommand, runIn } from './support/command.ts'
 import {
   aConfirmedReservation,
   aHold,
@@ -27,32 +26,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => stack?.stop(), 60_000)
 
-interface Ran {
-  readonly code: number
-  readonly out: string
-  readonly error: string
-}
-
-function run(command: 'verify' | 'trace' | 'dead-letters', ...args: string[]): Promise<Ran> {
-  const { databases, stripeUrl, stripeSecretKey } = stack.running.stack
-  const file = fileURLToPath(new URL(`../infra/operations/src/${command}.ts`, import.meta.url))
-  const env = {
-    ...process.env,
-    // A Jest worker's own flags are not for this process.
-    NODE_OPTIONS: '',
-    INVENTORY_DATABASE_URL: databases.inventory,
-    RESERVATION_DATABASE_URL: databases.reservation,
-    PAYMENT_DATABASE_URL: databases.payment,
-    STRIPE_API_URL: stripeUrl,
-    STRIPE_SECRET_KEY: stripeSecretKey,
-  }
-  return new Promise((resolve, reject) => {
-    execFile(process.execPath, [file, ...args], { env, timeout: 60_000 }, (error, out, stderr) => {
-      if (error && typeof error.code !== 'number') reject(error)
-      else resolve({ code: Number(error?.code ?? 0), out, error: stderr })
-    })
-  })
-}
+const run = (command: Command, ...args: string[]) => runCommand(stack, command, ...args)
 
 interface Finding {
   readonly subject: string
@@ -119,13 +93,8 @@ describe('verify', () => {
   }, 60_000)
 
   test('nothing running is said in one line', async () => {
-    const { out, code, error } = await new Promise<Ran>((resolve) => {
-      const file = fileURLToPath(new URL('../infra/operations/src/verify.ts', import.meta.url))
-      const env = { PATH: process.env.PATH ?? '', HOLDFAST_HOME: `/tmp/no-such-home-${randomUUID()}` }
-      execFile(process.execPath, [file], { env }, (failed, stdout, stderr) =>
-        resolve({ code: Number(failed?.code ?? 0), out: stdout, error: stderr }),
-      )
-    })
+    const env = { PATH: process.env.PATH ?? '', HOLDFAST_HOME: `/tmp/no-such-home-${randomUUID()}` }
+    const { out, code, error } = await runIn(env, 'verify')
     expect({ out, code }).toEqual({ out: '', code: 1 })
     expect(error).toMatch(/^No stack is running.*\n$/)
   })

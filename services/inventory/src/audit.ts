@@ -1,3 +1,4 @@
+import { Unavailable } from '@holdfast/contracts/errors'
 import { AuditAllocations } from '@holdfast/contracts/messages/reservation'
 import { statement } from '@holdfast/db/database'
 import { type Loop, startLoop } from '@holdfast/runtime/loop'
@@ -46,6 +47,16 @@ export function startAudit(parts: AuditParts, settings: Settings): Loop {
 
 /** One batch; says whether there may be more. */
 async function auditOnce({ database, messaging, logger }: AuditParts, graceSeconds: number): Promise<boolean> {
+  /** Seats that cannot be freed are asked about again, and are in the way of nobody else's. */
+  async function free(reservationId: string): Promise<void> {
+    try {
+      await database.transaction((tx) => releaseSeats(tx, reservationId, logger))
+    } catch (error) {
+      if (error instanceof Unavailable) throw error
+      logger.error({ err: error, reservationId }, 'seats that nobody has could not be freed')
+    }
+  }
+
   if (!messaging.connected()) return false
   const taken = await database.many(takeSuspicious, [graceSeconds])
   if (taken.length === 0) return false
@@ -55,7 +66,7 @@ async function auditOnce({ database, messaging, logger }: AuditParts, graceSecon
   const asked = new Set(reservationIds)
   const over = release.filter((id) => asked.has(id))
   // One by one: each locks its slot, and a hot slot should not wait for all of them.
-  for (const id of over) await database.transaction((tx) => releaseSeats(tx, id, logger))
+  for (const id of over) await free(id)
   const kept = [...asked].filter((id) => !over.includes(id))
   await database.run(postpone, [kept])
   logger.info({ released: over.length, kept: kept.length }, 'audited allocations')

@@ -148,6 +148,19 @@ describe('the audit', () => {
     expect(await allocate(booking)).toEqual({ outcome: 'released' })
   })
 
+  test('frees the others’ seats where one reservation’s cannot be freed', async () => {
+    const [wrong, right] = [await newSlot(inventory.database, brief), await newSlot(inventory.database, brief)]
+    const bookings = [askFor(wrong, 2), ...Array.from({ length: 5 }, () => askFor(right))]
+    const spoil = statement('t.spoil', 'update time_slot set held = 1 where id = $1')
+    for (const booking of bookings) await allocate(booking)
+    // Less than its allocation: the check refuses to take two of it.
+    await inventory.database.run(spoil, [wrong.id])
+    for (const { reservationId } of bookings) over.add(reservationId)
+    await eventually('the others’ seats are free', async () => (await seatsOf(inventory.database, right.id)).held === 0)
+    expect(await seatsOf(inventory.database, wrong.id)).toEqual({ held: 1, booked: 0 })
+    over.delete(bookings[0]?.reservationId ?? '')
+  })
+
   test('keeps the seats of a payment that takes long, and does not ask about it every round', async () => {
     const slot = await newSlot(inventory.database, brief)
     const booking = askFor(slot, 3)

@@ -192,6 +192,33 @@ describe('at the same moment', () => {
     await untilSeats(stack, offer.timeSlotId, { held: 0, booked: 2 * paid.filter(Boolean).length })
   })
 
+  test('the end of the hold, and a confirm or a release: nobody is told that it expired while it can still be paid', async () => {
+    const offer = await anOffer(stack, { experience: { holdSeconds: 1 } })
+    for (const ask of ['confirm', 'release'] as const) {
+      await stack.emulator.fault({ operation: 'payment_intents.cancel', times: 1, fault: 'delay', delayMs: 2_000 })
+      const { id, clientSecret, paymentIntentId } = await aPendingReservation(stack, guest, offer)
+      await eventually('it is over', async () => {
+        const { status, paymentStatus } = await readReservation(stack, guest, id)
+        return status === 'pending' && paymentStatus === 'processing'
+      })
+      const request = { as: guest, body: { reservationId: id, paymentIntentId }, key: randomUUID() }
+      const confirm = () => stack.api.call(reservations.confirmReservation, request)
+      const asked = ask === 'confirm' ? confirm() : release(id)
+      await eventually('Stripe was asked to cancel it', async () => {
+        const requests = await stack.emulator.requests()
+        return requests.some(
+          ({ operation, path }) => operation === 'payment_intents.cancel' && path.includes(paymentIntentId),
+        )
+      })
+      expect((await stack.stripeJs.confirmCardPayment(clientSecret, cards.success)).status).toBe('succeeded')
+      if (ask === 'release') expectError(await asked, 'INVALID_HOLD_STATUS')
+      else
+        for (const { status, body } of [await asked, await confirm()])
+          expect({ status, body }).toMatchObject({ status: 200, body: { reservation: { id, status: 'confirmed' } } })
+    }
+    await stack.emulator.reset()
+  })
+
   test('the end of the hold and a convert: what was asked too late is told so', async () => {
     const offer = await anOffer(stack, { experience: { holdSeconds: 1 }, slot: { capacity: 100 } })
     await Promise.all(

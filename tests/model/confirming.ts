@@ -49,6 +49,8 @@ function ownAnswers(booking: Booking, intent: Intent, span: Span): Allowed {
   if (intent.status === 'succeeded' && !isPaid) reasons.push({ reason: 'amount_mismatch' })
   if (isPaid && (captures(booking).length > 1 || !intent.isOurs))
     reasons.push({ reason: 'already_paid_with_another_intent' })
+  if (!isPaid && over !== 'no' && captures(booking).length > 0)
+    reasons.push({ reason: 'already_paid_with_another_intent' })
   if (intent.status !== 'succeeded')
     reasons.push({ stripeStatus: intent.status }, ...(over === 'no' ? [] : [{ stripeStatus: 'canceled' }]))
   return {
@@ -71,8 +73,9 @@ function ownAnswers(booking: Booking, intent: Intent, span: Span): Allowed {
       }),
     PAYMENT_PROCESSING_FAILED: reasons.length > 0 && (({ details }) => expect(reasons).toContainEqual(details)),
     HOLD_EXPIRED:
-      (isPaid
-        ? !isSurelyPaid(booking) && booking.status !== 'confirmed'
-        : booking.status === 'expired' || over !== 'no') && nothing,
+      !isSurelyPaid(booking) &&
+      booking.status !== 'confirmed' &&
+      (isPaid || booking.status === 'expired' || over !== 'no') &&
+      nothing,
   }
 }

@@ -157,8 +157,8 @@ export async function release(_model: Model, world: World, user: string, booking
         booking.intents.forEach(cancelOpen)
       }),
     HOLD_EXPIRED:
-      (status === 'expired' || (isActive && over !== 'no')) &&
-      // Paid at the last moment: over, but not yet decided.
+      (status === 'expired' || (isActive && over !== 'no' && !isSurelyPaid(booking))) &&
+      // Paid at Stripe behind our back, too late: it may be confirmed yet.
       (() => !isPaid && !isGone(booking) && !booking.isConverted && settle(booking, 'expired')),
     INVALID_HOLD_STATUS:
       (status === 'confirmed' || (isPaid && status !== 'cancelled')) && (() => settle(booking, 'confirmed')),

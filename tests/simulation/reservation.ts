@@ -101,7 +101,10 @@ export function startReservation(
         const before = await lockReservation(tx, id)
         if (before?.userId !== userId) throw new DomainError('RESERVATION_NOT_FOUND')
         if (before.status !== 'held' && before.status !== 'pending') return before.status
-        if (before.payment !== 'closing' && isOver(before, before.now)) throw new DomainError('HOLD_EXPIRED')
+        if (isOver(before, before.now)) {
+          if (before.payment === 'none') throw new DomainError('HOLD_EXPIRED')
+          return before.status
+        }
         const released = whenReleased(before, before.now)
         if (released.reservation !== before) await write(tx, before, released, settings)
         return released.reservation.status

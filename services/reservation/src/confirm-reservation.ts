@@ -16,7 +16,7 @@ import type { WakeSettings } from './wake.ts'
 
 type Answer = z.input<typeof route.reply>
 
-/** How long a request waits for seats that were paid late to be taken again. */
+/** How long a request waits for what the end of the hold comes to, or for seats that were paid late to be taken again. */
 const lateMs = 3_000
 const pollMs = 25
 
@@ -30,10 +30,7 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
     assertConverted(reservation)
 
     const capture = await settle(reservation, paymentIntentId)
-    const paid = await messaging.transact((tx) =>
-      advance(tx, reservationId, wake, (before) => whenPaymentCaptured(before, capture, newReference())),
-    )
-    const decided = paid.status === 'expired' ? await whenLateIsDecided(paid) : paid
+    const decided = capture ? await whenPaid(reservation, capture) : await whenOver(reservation)
     const answer = confirmedBy(decided, paymentIntentId)
     if (answer) return answer
     if (decided.status === 'confirmed')
@@ -44,7 +41,8 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
     throw new DomainError('HOLD_EXPIRED', { outcome: decided.outcome })
   }
 
-  async function settle(reservation: Seen, paymentIntentId: string): Promise<Capture> {
+  /** What was paid; nothing when it was not, and the time for it is over. */
+  async function settle(reservation: Seen, paymentIntentId: string): Promise<Capture | undefined> {
     const reply = await messaging.ask(SettlePayment, { reservationId: reservation.id, paymentIntentId })
     switch (reply.outcome) {
       case 'captured':
@@ -52,8 +50,7 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
       case 'rejected':
         throw new DomainError('PAYMENT_PROCESSING_FAILED', { reason: reply.reason })
       case 'not_paid':
-        if (reservation.status === 'expired' || isOver(reservation, reservation.now))
-          throw new DomainError('HOLD_EXPIRED')
+        if (reservation.status === 'expired' || isOver(reservation, reservation.now)) return undefined
         throw new DomainError(
           'PAYMENT_PROCESSING_FAILED',
           { stripeStatus: reply.stripeStatus },
@@ -65,12 +62,30 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
   }
 
   /** Paid after the seats were given back: inventory says whether they are still free. */
-  async function whenLateIsDecided(reservation: Seen): Promise<Seen> {
+  async function whenPaid({ id }: Seen, capture: Capture): Promise<Seen> {
+    const paid = await messaging.transact((tx) =>
+      advance(tx, id, wake, (before) => whenPaymentCaptured(before, capture, newReference())),
+    )
+    const isDecided = ({ seats, refundsDue, outcome }: Seen) =>
+      seats === 'booked' || refundsDue.length > 0 || outcome !== null
+    return paid.status === 'expired' ? await until(isDecided, paid) : paid
+  }
+
+  /** Until its payment is closed, money may still come in time: that the hold has expired is said when it has. */
+  async function whenOver(reservation: Seen): Promise<Seen> {
+    const decided = await until(({ status }) => status !== 'held' && status !== 'pending', reservation)
+    if (decided.status === 'held' || decided.status === 'pending')
+      throw new Unavailable('the payment could not be closed yet')
+    if (decided.payment !== 'captured') throw new DomainError('HOLD_EXPIRED')
+    return decided
+  }
+
+  async function until(isDecided: (reservation: Seen) => boolean, reservation: Seen): Promise<Seen> {
     const deadline = answerBy(lateMs)
     let seen = reservation
-    while (seen.seats !== 'booked' && seen.refundsDue.length === 0 && seen.outcome === null && Date.now() < deadline) {
+    while (!isDecided(seen) && Date.now() < deadline) {
       await sleep(pollMs)
-      seen = (await findReservation(database, reservation.id, reservation.userId)) ?? seen
+      seen = (await findReservation(database, seen.id, seen.userId)) ?? seen
     }
     return seen
   }

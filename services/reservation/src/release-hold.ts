@@ -23,8 +23,11 @@ export function releaseHold({ messaging, database }: Pick<Parts, 'messaging' | '
       const before = await lockReservation(tx, params.id)
       if (before?.userId !== user.id) throw new DomainError('RESERVATION_NOT_FOUND')
       if (before.status !== 'held' && before.status !== 'pending') return before
-      // One that is being released already goes on to be, even past its end.
-      if (before.payment !== 'closing' && isOver(before, before.now)) throw new DomainError('HOLD_EXPIRED')
+      if (isOver(before, before.now)) {
+        if (before.payment === 'none') throw new DomainError('HOLD_EXPIRED')
+        // It may have been paid in time: what its end comes to is waited for.
+        return before
+      }
       const step = whenReleased(before, before.now)
       if (step.reservation !== before) await write(tx, before, step, wake)
       return { ...step.reservation, now: before.now }

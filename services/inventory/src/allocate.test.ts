@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { statement } from '@holdfast/db/database'
+import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { type Ask, allocateSeats, createAllocator } from './allocate.ts'
+import { type Ask, allocateSeats, createAllocator, type Reply } from './allocate.ts'
 import { newSlot, type OpenTestDatabase, openTestDatabase, seatsOf, silent } from './testing.ts'
 import { admit } from './time-slot.ts'
 
@@ -146,6 +147,34 @@ describe('a crowd', () => {
     const seats = await Promise.all(slots.map((slot) => seatsOf(open.database, slot.id)))
     expect(seats).toEqual([17, 31, 50].map((held) => ({ held, booked: 0 })))
   })
+})
+
+test('nobody is told that there is too little of what there is enough of, when the experience changes meanwhile', async () => {
+  const slot = await newSlot(open.database, { experience: { maxGuests: 4 } })
+  const [first, large] = [askFor(slot, 1), askFor(slot, 5)]
+  const tombstone = statement(
+    't.tombstone',
+    `insert into allocation (reservation_id, state, audit_at) values ($1, 'released', now())`,
+  )
+  const waiting = statement<{ waits: boolean }>(
+    't.waiting',
+    `select exists (
+       select from pg_stat_activity where query like '%from allocate_seats(%' and wait_event_type = 'Lock'
+     ) as waits`,
+  )
+  const larger = statement('t.larger', 'update experience set max_guests = 6 where id = $1')
+  const undone = new Error('undone')
+  let replies: Promise<Reply[]> | undefined
+  const other = open.database.transaction(async (tx) => {
+    await tx.run(tombstone, [first.reservationId])
+    // The large party has been turned away when the first one waits to see what becomes of the tombstone.
+    replies = allocateSeats(open.database, [first, large])
+    await eventually('it waits', async () => (await open.database.one(waiting)).waits)
+    await open.database.run(larger, [slot.experienceId])
+    throw undone
+  })
+  await expect(other).rejects.toBe(undone)
+  expect(outcomes((await replies) ?? [])).toEqual(['allocated', 'allocated'])
 })
 
 test('the statement admits exactly whom the pure rule admits, whatever is asked in whatever order', async () => {

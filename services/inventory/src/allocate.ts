@@ -70,11 +70,25 @@ export async function allocateSeats(queries: Queries, asks: readonly Ask[]): Pro
     asks.map((ask) => Math.min(ask.guests, largestInt)),
   ])
   const slots = new Map<string, Snapshot>()
-  return rows.map((row) => {
+  const replies = rows.map((row) => {
     if (row.slot_id && row.slot && row.experience)
       slots.set(row.slot_id, { slot: row.slot, experience: row.experience })
     return replyOf(row, slots)
   })
+  return askAgain(queries, asks, replies)
+}
+
+/**
+ * Slots are locked from admission to answer, experiences are not: one whose limit was raised, or that was offered again, in
+ * between makes a party seem too large for seats that are there.
+ */
+async function askAgain(queries: Queries, asks: readonly Ask[], replies: readonly Reply[]): Promise<Reply[]> {
+  const isWrong = (reply: Reply | undefined, { guests }: Ask) =>
+    reply?.outcome === 'not_enough_capacity' && reply.available >= guests
+  const wronged = asks.filter((ask, n) => isWrong(replies[n], ask))
+  if (wronged.length === 0) return [...replies]
+  const again = await allocateSeats(queries, wronged)
+  return replies.map((reply, n) => again[wronged.indexOf(asks[n] as Ask)] ?? reply)
 }
 
 /** A slot and its experience come once, with the first row that is about them. */

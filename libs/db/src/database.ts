@@ -166,7 +166,10 @@ export function translate(error: unknown): unknown {
 }
 
 function isLostConnection(error: Error & { code?: string }): boolean {
-  const codes = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT']
+  const codes = [
+    ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
+    ...['EHOSTUNREACH', 'ENETUNREACH'],
+  ]
   return (
     codes.includes(error.code ?? '') ||
     /connection terminated|query read timeout|client has encountered a connection error|not queryable/i.test(

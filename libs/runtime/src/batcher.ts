@@ -53,7 +53,16 @@ export function createBatcher<Item, Result>(batching: Batching<Item, Result>): (
   async function runOneByOne(batch: Waiting<Item, Result>[], cause: unknown): Promise<void> {
     const about = { reason: reasonOf(cause), items: batch.length }
     if (batch.length > 1) batching.logger.warn(about, `${batching.name}: a batch failed; going one by one`)
-    for (const { item, resolve, reject } of batch) await batching.runOne(item).then(resolve, reject)
+    let away: unknown
+    for (const { item, resolve, reject } of batch) {
+      // None of the others would fare better, and each would be waited for.
+      if (away) reject(away)
+      else
+        await batching.runOne(item).then(resolve, (error: unknown) => {
+          if (error instanceof Unavailable) away = error
+          reject(error)
+        })
+    }
   }
 
   return (item) =>

@@ -32,7 +32,7 @@ import {
   whenSeatsReleased,
 } from './booking-saga.ts'
 import { at, start } from './reservation.fixture.ts'
-import { isOver, mayFollow, type Reservation, refundsMade, seenAt } from './reservation.ts'
+import { isOpen, isOver, mayFollow, type Reservation, refundsMade, seenAt } from './reservation.ts'
 
 describe('a hold', () => {
   test('that nobody converts expires at its time and gives its seats back', () => {
@@ -244,7 +244,7 @@ describe('a reader', () => {
 
 /** Anything that may happen to a reservation, in any order and as often as it likes. */
 const anything = fc.oneof(
-  fc.constant((r: Reservation) => (isOpen(r) ? whenConversionStarted(r, start) : { reservation: r })),
+  fc.constant((r: Reservation) => (isConvertible(r) ? whenConversionStarted(r, start) : { reservation: r })),
   fc
     .constantFrom('pi_1', 'pi_2')
     .map((paymentIntentId) => (r: Reservation) => whenPaymentOpened(r, { ...opened, paymentIntentId })),
@@ -252,9 +252,7 @@ const anything = fc.oneof(
   fc
     .constantFrom('pi_1', 'pi_2')
     .map((intent) => (r: Reservation) => whenPaymentCaptured(r, capture(intent), 'ABC123DEF456')),
-  fc.constant((r: Reservation) =>
-    r.status === 'held' || r.status === 'pending' ? whenReleased(r, start) : { reservation: r },
-  ),
+  fc.constant((r: Reservation) => (isOpen(r) ? whenReleased(r, start) : { reservation: r })),
   fc.constantFrom(0, 900, 5_000).map((s) => (r: Reservation) => whenDue(r, at(s), closeDeadlineMs)),
   fc.constant(whenPaymentClosed),
   fc.constant(whenSeatsConfirmed),
@@ -271,8 +269,7 @@ const anything = fc.oneof(
     return made ? whenRefundFailed(r, { ...refunded(made.paymentIntentId, 'late'), refund: made }) : { reservation: r }
   }),
 )
-const isOpen = (r: Reservation) =>
-  (r.status === 'held' || r.status === 'pending') && r.payment !== 'closing' && !isOver(r, start)
+const isConvertible = (r: Reservation) => isOpen(r) && r.payment !== 'closing' && !isOver(r, start)
 
 test('whatever happens in whatever order, seats and money stay together', () => {
   fc.assert(

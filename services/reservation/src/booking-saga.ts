@@ -2,7 +2,7 @@ import type { Message } from '@holdfast/contracts/message'
 import type { Capture, PaymentProgressed, StripeStatus } from '@holdfast/contracts/messages/payment'
 import type { PaymentStatus } from '@holdfast/contracts/values'
 import { paidStatus, returnMoney } from './booking-refunds.ts'
-import { type CloseReason, endOf, isOver, isPaidBy, type Reservation, type Step, stay } from './reservation.ts'
+import { type CloseReason, endOf, isOpen, isOver, isPaidBy, type Reservation, type Step, stay } from './reservation.ts'
 
 /**
  * The saga, from the hold to the end, as sentences: when this happens to a reservation in that state, it becomes this.
@@ -241,8 +241,8 @@ const end = (reservation: Reservation): Reservation => ({
   seats: 'releasing',
 })
 
-const awaitsPayment = ({ status, payment }: Reservation) =>
-  (status === 'held' || status === 'pending') && (payment === 'opening' || payment === 'open')
+const awaitsPayment = (reservation: Reservation) =>
+  isOpen(reservation) && (reservation.payment === 'opening' || reservation.payment === 'open')
 
 function paymentStatusOf(stripeStatus: StripeStatus): PaymentStatus {
   switch (stripeStatus) {

@@ -1,24 +1,22 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError, Unavailable } from '@holdfast/contracts/errors'
 import { type Capture, SettlePayment } from '@holdfast/contracts/messages/payment'
 import type { confirmReservation as route } from '@holdfast/contracts/routes/reservations'
 import type { Call } from '@holdfast/http/server'
-import { answerBy } from '@holdfast/runtime/context'
 import type { Parts } from '@holdfast/service/service'
 import type { z } from 'zod'
 import { whenPaymentCaptured } from './booking-saga.ts'
 import { newReference } from './reference.ts'
-import { isOver, type Reservation } from './reservation.ts'
+import { isOpen, isOver, type Reservation } from './reservation.ts'
 import { advance, findReservation, type Seen } from './store.ts'
 import type { WakeSettings } from './wake.ts'
+import { whenDecided } from './when-decided.ts'
 
 /** The client says that it has paid: Stripe is asked, and what it says goes the same way as its webhook would. */
 
 type Answer = z.input<typeof route.reply>
 
 /** How long a request waits for what the end of the hold comes to, or for seats that were paid late to be taken again. */
-const lateMs = 3_000
-const pollMs = 25
+const patienceMs = 3_000
 
 export function confirmReservation({ messaging, database }: Pick<Parts, 'messaging' | 'database'>, wake: WakeSettings) {
   return async ({ body, user }: Call<typeof route>): Promise<Answer> => {
@@ -68,26 +66,15 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
     )
     const isDecided = ({ seats, refundsDue, outcome }: Seen) =>
       seats === 'booked' || refundsDue.length > 0 || outcome !== null
-    return paid.status === 'expired' ? await until(isDecided, paid) : paid
+    return paid.status === 'expired' ? await whenDecided(database, paid, patienceMs, isDecided) : paid
   }
 
   /** Until its payment is closed, money may still come in time: that the hold has expired is said when it has. */
   async function whenOver(reservation: Seen): Promise<Seen> {
-    const decided = await until(({ status }) => status !== 'held' && status !== 'pending', reservation)
-    if (decided.status === 'held' || decided.status === 'pending')
-      throw new Unavailable('the payment could not be closed yet')
+    const decided = await whenDecided(database, reservation, patienceMs, (seen) => !isOpen(seen))
+    if (isOpen(decided)) throw new Unavailable('the payment could not be closed yet')
     if (decided.payment !== 'captured') throw new DomainError('HOLD_EXPIRED')
     return decided
-  }
-
-  async function until(isDecided: (reservation: Seen) => boolean, reservation: Seen): Promise<Seen> {
-    const deadline = answerBy(lateMs)
-    let seen = reservation
-    while (!isDecided(seen) && Date.now() < deadline) {
-      await sleep(pollMs)
-      seen = (await findReservation(database, seen.id, seen.userId)) ?? seen
-    }
-    return seen
   }
 }
 

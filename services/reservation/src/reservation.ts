@@ -106,6 +106,9 @@ export const endOf = (reason: CloseReason): 'expired' | 'cancelled' => (reason =
 /** The refunds that did give money back. */
 export const refundsMade = (refunds: readonly Returned[]): Returned[] => refunds.filter(({ failed }) => !failed)
 
+/** Neither paid for nor over. */
+export const isOpen = ({ status }: Pick<Reservation, 'status'>): boolean => status === 'held' || status === 'pending'
+
 /** Expired if and only if the database's clock is at or past the end of the hold. */
 export const isOver = (reservation: Reservation, now: Date): boolean => now >= reservation.holdExpiresAt
 
@@ -119,6 +122,6 @@ export const isPaidBy = (reservation: Reservation, capture: Pick<Capture, 'payme
  */
 export function seenAt(reservation: Reservation, now: Date): Pick<Reservation, 'status' | 'paymentStatus'> {
   const { status, paymentStatus, payment } = reservation
-  if (!isOver(reservation, now) || (status !== 'held' && status !== 'pending')) return { status, paymentStatus }
+  if (!isOver(reservation, now) || !isOpen(reservation)) return { status, paymentStatus }
   return payment === 'none' ? { status: 'expired', paymentStatus } : { status: 'pending', paymentStatus: 'processing' }
 }

@@ -1,7 +1,7 @@
 import { type Message, send } from '@holdfast/contracts/message'
 import { PollPayment } from '@holdfast/contracts/messages/payment'
 import { outstanding } from './booking-commands.ts'
-import type { Reservation } from './reservation.ts'
+import { isOpen, type Reservation } from './reservation.ts'
 
 /**
  * When somebody has to look at a reservation again even if no message and no timer ever comes. The row itself carries
@@ -20,12 +20,12 @@ export interface WakeSettings {
 const longestPauseMs = 3_600_000
 
 export function wakeAt(reservation: Reservation, now: Date, settings: WakeSettings): Date | null {
-  const isOpen = reservation.status === 'held' || reservation.status === 'pending'
   const times: number[] = []
   if (outstanding(reservation).length > 0) {
     times.push(now.getTime() + Math.min(settings.watchdogMs * 2 ** reservation.repeats, longestPauseMs))
-    if (isOpen && reservation.closingSince) times.push(reservation.closingSince.getTime() + settings.closeDeadlineMs)
-  } else if (isOpen) {
+    if (isOpen(reservation) && reservation.closingSince)
+      times.push(reservation.closingSince.getTime() + settings.closeDeadlineMs)
+  } else if (isOpen(reservation)) {
     times.push(reservation.holdExpiresAt.getTime())
     const poll = nextPollAt(reservation, settings)
     if (poll !== undefined) times.push(poll)

@@ -23,10 +23,13 @@ export async function hearMoney(
   return seen
 }
 
-function decisionsOf({ captures, returned, failed }: MoneyFacts): ((reservation: Reservation) => Step)[] {
+export function decisionsOf({ captures, returned, failed }: MoneyFacts): ((reservation: Reservation) => Step)[] {
+  const captured = captures.map((capture) => (r: Reservation) => whenPaymentCaptured(r, capture, newReference()))
   return [
-    ...captures.map((capture) => (r: Reservation) => whenPaymentCaptured(r, capture, newReference())),
+    ...captured,
     ...returned.map((one) => (r: Reservation) => whenPaymentRefunded(r, one)),
     ...failed.map((one) => (r: Reservation) => whenRefundFailed(r, one)),
+    // Again: what somebody else had given back of a second payment, and a bank has sent back, is owed by us now.
+    ...captured,
   ]
 }

@@ -57,6 +57,7 @@ export async function recordIntent(
       await noteMoney(tx, payment)
       await tellCapture(tx, payment, seen.id)
       await orderWhatFollows(tx, payment, seen)
+      await orderWhatIsNew(tx, payment, known, seen)
       break
     case 'mismatched':
       await saveIntent(tx, payment, { ...facts, mismatch: sighting.mismatch })
@@ -136,14 +137,11 @@ async function orderWhatFollows(tx: Tx, payment: Payment, seen: SeenIntent): Pro
   await tx.order({ operation: 'payment_methods.retrieve', userId, stripeMethodId: seen.stripeMethodId })
 }
 
-/** Money may have gone back without our knowing. */
+/** Money may have gone back without our knowing. Again: another refund may be as large as one that has failed since. */
 async function orderWhatIsNew(tx: Tx, payment: Payment, known: Intent | undefined, seen: SeenIntent): Promise<void> {
   const { amountRefundedMinor } = seen
-  if (!known || amountRefundedMinor === null || amountRefundedMinor === known.amountRefundedMinor) return
-  await tx.order({
-    operation: 'refunds.list',
-    reservationId: payment.reservationId,
-    paymentIntentId: seen.id,
-    because: `seen:${amountRefundedMinor}`,
-  })
+  if (amountRefundedMinor === null || amountRefundedMinor === (known?.amountRefundedMinor ?? 0)) return
+  const because = `seen:${amountRefundedMinor}`
+  const { reservationId } = payment
+  await tx.order({ operation: 'refunds.list', reservationId, paymentIntentId: seen.id, because }, { again: true })
 }

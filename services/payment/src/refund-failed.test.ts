@@ -128,3 +128,26 @@ const findPending = statement(
   'test.find-pending',
   `select key from stripe_call where reservation_id = $1 and state = 'pending' limit 1`,
 )
+
+test('a refund by somebody else as large as one that has failed is found by reading, although no webhook comes', async () => {
+  const { reservationId, paymentIntentId } = await paid()
+  const dropped = { drop: ['charge.refunded', 'refund.created'] }
+  await stack.stripe.webhooks(dropped)
+  const refund = () => stack.stripe.client.refunds.create({ payment_intent: paymentIntentId, amount: 500 })
+  const first = await refund()
+  await stack.read(reservationId)
+  await stack.hears(PaymentRefunded, reservationId)
+  between.meddle(async (call, ask) => {
+    if (!call.startsWith('GET ')) return undefined
+    const { status, body } = await ask()
+    if (call.startsWith('GET /v1/refunds')) for (const one of body.data) if (one.id === first.id) one.status = 'failed'
+    if (call.includes(paymentIntentId) && body.latest_charge) body.latest_charge.amount_refunded -= 500
+    return { status, body }
+  })
+  await takeRefundEvent('refund.failed', paymentIntentId)
+  await stack.hears(PaymentRefundFailed, reservationId)
+
+  await refund()
+  await eventually('it is on record', async () => (await stack.read(reservationId))?.amountRefunded === 500)
+  expect(await stack.hears(PaymentRefunded, reservationId, 2)).toMatchObject([{}, { amountRefundedMinor: 500 }])
+})

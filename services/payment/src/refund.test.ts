@@ -81,6 +81,16 @@ describe('a refund made in the dashboard', () => {
     await stack.read(reservationId)
     expect(await stack.hears(PaymentRefunded, reservationId)).toMatchObject([{ amountRefundedMinor: 500 }])
   })
+
+  test('before anybody here knew that it was paid is found together with the payment', async () => {
+    await stack.stripe.webhooks({ drop: ['charge.refunded', 'refund.created', 'payment_intent.succeeded'] })
+    const { reservationId, paymentIntentId, clientSecret } = await stack.opened()
+    await stack.stripe.payWith(cards.ok, { clientSecret })
+    await stack.stripe.client.refunds.create({ payment_intent: paymentIntentId, amount: 500 })
+    await stack.poll(reservationId)
+    await stack.hears(PaymentCaptured, reservationId)
+    expect(await stack.hears(PaymentRefunded, reservationId)).toMatchObject([{ amountRefundedMinor: 500 }])
+  })
 })
 
 describe('money of another amount or currency than ours', () => {

@@ -134,7 +134,12 @@ async function decide(tx: Tx, ask: Ask, wish: Wish, fresh: SeenIntent | undefine
     }
     case 'confirm': {
       const about = { paymentIntentId: step.intent.id, stripeMethodId: step.stripeMethodId }
-      return call({ operation: 'payment_intents.confirm', reservationId, attempt, ...about })
+      const work = { operation: 'payment_intents.confirm', reservationId, attempt, ...about } as const
+      const confirm = await writeCall(tx, work)
+      // Refused before, because the intent was in a state that it has left since.
+      return confirm.problem?.kind === 'unexpected_state'
+        ? call(work, { again: true })
+        : { call: confirm, isOurs: true }
     }
   }
 }

@@ -17,15 +17,21 @@ import { takeParkedEvent } from './take-event.ts'
 const atOnce = 16
 const cleanEveryMs = 60_000
 
-/** A lease of ten seconds: longer than a call takes with its retry. */
-const takeDue = statement<Call>(
+/**
+ * A lease of ten seconds: longer than a call takes with its retry. A card that nobody has tried to charge for a minute waits for
+ * one lease: its hold may have ended while we were away, and the message that says so is heard first.
+ */
+const takeDue = statement<Call & { isOld: boolean }>(
   'stripe-call.take-due',
-  `update stripe_call set retry_at = now() + interval '10 seconds'
-   where key in (
-     select key from stripe_call where state = 'pending' and retry_at <= now() order by retry_at limit ${atOnce}
+  `with due as (
+     select key, operation = 'payment_intents.confirm' and updated_at < now() - interval '1 minute' as is_old
+     from stripe_call where state = 'pending' and retry_at <= now() order by retry_at limit ${atOnce}
      for update skip locked
    )
-   returning key, generation, work, state, problem`,
+   update stripe_call c set retry_at = now() + interval '10 seconds',
+     updated_at = case when is_old then now() else c.updated_at end
+   from due where c.key = due.key
+   returning c.key, generation, work, state, problem, is_old as "isOld"`,
 )
 const clean = statement(
   'stripe-call.clean',
@@ -69,8 +75,8 @@ export function startReconciling(parts: {
   }
 
   const pending = startLoop('settling calls to Stripe', everyMs, logger, async () => {
-    const due = (await database.many(takeDue)).map(asCall)
-    const ends = await Promise.allSettled(due.map(take))
+    const due = await database.many(takeDue)
+    const ends = await Promise.allSettled(due.filter(({ isOld }) => !isOld).map((row) => take(asCall(row))))
     for (const end of ends)
       if (end.status === 'rejected') logger.error({ err: end.reason }, 'a call could not be settled')
     return due.length === atOnce

@@ -1,4 +1,4 @@
-import { type Card, cardsOf, insertCard, lockCards, renameCard } from './method-store.ts'
+import { type Card, cardsOf, insertCard, lockCards, renameCard, renewCard } from './method-store.ts'
 import type { StripeDoor } from './stripe.ts'
 import { type Operations, type Tx, wasOrdered } from './stripe-calls.ts'
 import type { SeenMethod } from './stripe-objects.ts'
@@ -28,8 +28,9 @@ export function methodOperations(stripe: StripeDoor): Pick<Operations, OnMethods
 
 /**
  * Keeps a card that is attached to the user's customer. The same card again is the row it was, with the nickname it is
- * given now, and its second payment method is detached. The first card is the default. Undefined when the guest has
- * removed this very card meanwhile: its payment method is being detached, or has never been attached.
+ * given now, and its second payment method is detached; but where the bank has renewed it, the old one is. The first card is
+ * the default. Undefined when the guest has removed this very card meanwhile: its payment method is being detached, or has
+ * never been attached.
  */
 export async function keepCard(
   tx: Tx,
@@ -46,10 +47,20 @@ export async function keepCard(
   const same = cards.find(({ fingerprint }) => fingerprint === card.fingerprint)
   if (same) {
     if (given.nickname !== undefined) await renameCard(tx, same.id, given.nickname)
-    if (same.stripeMethodId !== method.id && isAttached) await tx.order(detachment)
+    if (same.stripeMethodId !== method.id && isAttached) {
+      const isNewer = isRenewal(card, same)
+      if (isNewer) await renewCard(tx, same.id, { ...card, stripeMethodId: method.id })
+      await tx.order(isNewer ? { ...detachment, stripeMethodId: same.stripeMethodId } : detachment)
+    }
   } else if (isAttached) {
     const isDefault = cards.length === 0
     await insertCard(tx, userId, { ...card, stripeMethodId: method.id, nickname: given.nickname ?? null, isDefault })
   }
   return (await cardsOf(tx, userId)).find(({ fingerprint }) => fingerprint === card.fingerprint)
 }
+
+type Expiry = Pick<Card, 'expMonth' | 'expYear'>
+
+/** A bank renews a card under its number: what was saved of it before is refused from its last month on. */
+export const isRenewal = (card: Expiry, saved: Expiry): boolean =>
+  card.expYear > saved.expYear || (card.expYear === saved.expYear && card.expMonth > saved.expMonth)

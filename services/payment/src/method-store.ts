@@ -34,6 +34,10 @@ const insert = statement(
    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 )
 const rename = statement('method.rename', 'update payment_method set nickname = $2 where id = $1')
+const renew = statement(
+  'method.renew',
+  'update payment_method set stripe_method_id = $2, exp_month = $3, exp_year = $4 where id = $1',
+)
 const remove = statement('method.remove', 'delete from payment_method where id = $1')
 const makeDefault = statement('method.make-default', 'update payment_method set is_default = true where id = $1')
 const clearDefault = statement(
@@ -57,6 +61,11 @@ export async function insertCard(tx: Queries, userId: string, card: Omit<Card, '
 }
 
 export const renameCard = (tx: Queries, id: string, nickname: string | null) => tx.run(rename, [id, nickname])
+export const renewCard = (
+  tx: Queries,
+  id: string,
+  { stripeMethodId, expMonth, expYear }: Pick<Card, 'stripeMethodId' | 'expMonth' | 'expYear'>,
+) => tx.run(renew, [id, stripeMethodId, expMonth, expYear])
 export const removeCard = (tx: Queries, id: string) => tx.run(remove, [id])
 
 export async function setDefaultCard(tx: Queries, userId: string, id: string): Promise<void> {

@@ -65,6 +65,28 @@ describe('adding a card', () => {
     expect(await list()).toHaveLength(1)
   })
 
+  test('that the bank has renewed is the same card, and charged as the new one', async () => {
+    const first = await add(cards.ok, { nickname: 'Mine' })
+    const [year, month] = [Number(first.body.data.expYear) + 3, Number(first.body.data.expMonth) - 1]
+    const card = { number: cards.ok, exp_month: month, exp_year: year, cvc: '123' }
+    const { id: renewed } = await stack.stripe.client.paymentMethods.create({ type: 'card', card })
+    const expiry = { expMonth: String(month), expYear: String(year) }
+    expect((await addMethod(renewed)).body.data).toEqual({ ...first.body.data, ...expiry })
+    // What the guest adds once more of the old card changes nothing.
+    expect((await add(cards.ok)).body.data).toMatchObject(expiry)
+    expect(await list()).toHaveLength(1)
+
+    const { id: paymentMethodId } = first.body.data
+    const { paymentIntentId } = await stack.opened({ userId: await stack.userIdOf(user), paymentMethodId })
+    const intent = await stack.stripe.client.paymentIntents.retrieve(paymentIntentId)
+    expect(intent).toMatchObject({ status: 'succeeded', payment_method: renewed })
+    const customer = String(intent.customer)
+    await eventually('the old one is detached', async () => {
+      const { data } = await stack.stripe.client.customers.listPaymentMethods(customer)
+      return data.length === 1 && data[0]?.id === renewed
+    })
+  })
+
   test('that is declined says why and keeps nothing', async () => {
     const { status, body } = await add(cards.insufficientFunds)
     expect({ status, ...body }).toMatchObject({

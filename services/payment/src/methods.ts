@@ -14,7 +14,7 @@ import { sql } from 'slonik'
 import { z } from 'zod'
 import { cardView } from './card.ts'
 import { type Customers, findCustomer } from './customers.ts'
-import { keepCard } from './keep-card.ts'
+import { isRenewal, keepCard } from './keep-card.ts'
 import { cardsOf, findCard, lockCards, removeCard, setDefaultCard } from './method-store.ts'
 import type { StripeDoor } from './stripe.ts'
 import type { StripeCalls } from './stripe-calls.ts'
@@ -70,8 +70,10 @@ async function addCard(
   { user, body, key }: HttpCall<typeof addPaymentMethod>,
 ) {
   const method = await methodToAdd(parts, user.id, body.paymentMethodId)
-  const isKnown = (await cardsOf(parts.database, user.id)).some((card) => card.fingerprint === method.card?.fingerprint)
+  const { card: added } = method
+  const saved = (await cardsOf(parts.database, user.id)).find(({ fingerprint }) => fingerprint === added?.fingerprint)
   // A card we have already need not be attached a second time.
+  const isKnown = saved && added && !isRenewal(added, saved)
   const customer = isKnown ? method.customer : await attach(parts, user.id, method)
   return parts.calls.transact(async (tx) => {
     const card = await keepCard(tx, user.id, { ...method, customer }, { nickname: body.nickname })

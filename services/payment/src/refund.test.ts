@@ -82,6 +82,17 @@ describe('a refund made in the dashboard', () => {
     expect(await stack.hears(PaymentRefunded, reservationId)).toMatchObject([{ amountRefundedMinor: 500 }])
   })
 
+  test('that is heard of before its payment is told as a part of what was asked for', async () => {
+    await stack.stripe.webhooks({ drop: ['payment_intent.succeeded'] })
+    const { reservationId, paymentIntentId, clientSecret } = await stack.opened()
+    await stack.stripe.payWith(cards.ok, { clientSecret })
+    await stack.stripe.client.refunds.create({ payment_intent: paymentIntentId, amount: 500 })
+    // Whoever hears of the payment first, and of this after it, must not take it for all there was.
+    expect(await stack.hears(PaymentRefunded, reservationId)).toMatchObject([
+      { cause: 'external', capturedMinor: 15_000, amountRefundedMinor: 500 },
+    ])
+  })
+
   test('before anybody here knew that it was paid is found together with the payment', async () => {
     await stack.stripe.webhooks({ drop: ['charge.refunded', 'refund.created', 'payment_intent.succeeded'] })
     const { reservationId, paymentIntentId, clientSecret } = await stack.opened()

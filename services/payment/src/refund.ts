@@ -147,11 +147,13 @@ export const failedOf = (payment: Payment, intent: Intent, refunds: readonly Ref
   toldOf(payment, intent, refunds, hasFailed)
 
 function toldOf(
-  { reservationId }: Payment,
-  { id: paymentIntentId, amountReceivedMinor: capturedMinor }: Intent,
+  { reservationId, amountMinor }: Payment,
+  { id: paymentIntentId, status, amountReceivedMinor }: Intent,
   refunds: readonly RefundRow[],
   which: (refund: RefundRow) => boolean,
 ): Returned[] {
+  // Heard of before its payment, and perhaps heard after it: a part of what was asked for, not all of nothing.
+  const capturedMinor = status === 'succeeded' ? amountReceivedMinor : (amountMinor ?? 0)
   const ofIntent = refunds.filter((refund) => refund.paymentIntentId === paymentIntentId)
   const live = ofIntent.filter((refund) => !hasFailed(refund))
   const amountRefundedMinor = live.reduce((sum, refund) => sum + refund.amountMinor, 0)

@@ -47,6 +47,18 @@ describe('closing a payment', () => {
     expect(stack.heardOf(PaymentCaptured, reservationId)).toHaveLength(1)
   })
 
+  test('that was paid by another intent cancels the one still open, without being asked', async () => {
+    const { reservationId, paymentIntentId } = await stack.opened()
+    // As one whose making was answered with a failure of Stripe's, and that somebody has paid by hand.
+    const metadata = { reservationId, attempt: '1' }
+    const stray = await stack.stripe.client.paymentIntents.create({ amount: 15_000, currency: 'usd', metadata })
+    await stack.stripe.payWith(cards.ok, { clientSecret: String(stray.client_secret) })
+    expect(await stack.hears(PaymentCaptured, reservationId)).toMatchObject([{ paymentIntentId: stray.id }])
+    await eventually('it is cancelled', async () => (await statusOf(paymentIntentId)) === 'canceled')
+    expect(await stack.open({ reservationId, attempt: 2 })).toMatchObject({ outcome: 'captured' })
+    expect(stack.heardOf(PaymentClosed, reservationId)).toEqual([])
+  })
+
   test('that was never opened is closed at once, and an attempt that comes late is told so', async () => {
     const reservationId = randomUUID()
     await stack.close(reservationId)

@@ -4,6 +4,7 @@ import { Counter, registry } from '@holdfast/runtime/metrics'
 import {
   captureOf,
   type Intent,
+  isOpen,
   type Payment,
   type Progress,
   type SeenIntent,
@@ -19,6 +20,7 @@ import {
   nextRevision,
   noteMoney,
   saveIntent,
+  setClosing,
 } from './store.ts'
 import type { StripeCalls, Tx } from './stripe-calls.ts'
 
@@ -56,6 +58,8 @@ export async function recordIntent(
       await saveIntent(tx, payment, { ...facts, capturedAt: new Date() })
       await noteMoney(tx, payment)
       await tellCapture(tx, payment, seen.id)
+      // Nobody is to pay twice: what is open beside it is cancelled, or found to be paid as well and given back.
+      if (others.some(isOpen)) await setClosing(tx, payment)
       await orderWhatFollows(tx, payment, seen)
       await orderWhatIsNew(tx, payment, known, seen)
       break

@@ -62,12 +62,10 @@ function succeed(model: Model, booking: Booking, intent: Intent): void {
   if (intent.savesCard && intent.card) model.wallets.get(booking.user)?.coming.set(intent.card, 'must')
 }
 
-/** Paid or cancelled before. */
+/** Paid or cancelled before: what is over, or paid by another, is cancelled in a while. */
 function expectDecided(booking: Booking, intent: Intent, span: Span): void {
   if (intent.status === 'succeeded' || intent.status === 'canceled') return
-  // A release cancels it, and finds only then that somebody has paid by hand.
-  const wasPaidByHand = captures(booking).some(({ isOurs }) => !isOurs)
-  if (isOver(booking, span) === 'no' && !wasPaidByHand)
+  if (isOver(booking, span) === 'no' && captures(booking).length === 0)
     throw new Error(`${intent.id} can not be paid, and ${booking.id} is not over`)
   intent.status = 'canceled'
 }

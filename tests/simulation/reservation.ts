@@ -114,7 +114,8 @@ export function startReservation(
     confirm: async (userId: string, reservationId: string, paymentIntentId: string) => {
       const found = await findReservation(database, reservationId, userId)
       if (!found) throw new DomainError('RESERVATION_NOT_FOUND')
-      if (found.status === 'confirmed' || found.payment === 'none') return found.status
+      const isKnown = found.status === 'confirmed' && found.paymentIntentId === paymentIntentId
+      if (isKnown || found.payment === 'none') return found.status
       const settled = await messaging.ask(SettlePayment, { reservationId, paymentIntentId })
       if (settled.outcome !== 'captured') return settled.outcome
       const { capture } = settled

@@ -66,16 +66,20 @@ export function makeTrouble(world: World, cluster: Cluster, troubleMs: number): 
   })
 }
 
-/** What other people do at Stripe: give money back, cancel an intent, have one paid that our own record has lost. */
+/**
+ * What other people do at Stripe: give money back, which a bank may send back again, cancel an intent, have one paid that our own
+ * record has lost.
+ */
 function meddle(world: World): void {
   const { stripe, random } = world
   const intents = [...stripe.intents.values()]
   if (intents.length === 0) return
   const intent = random.pick(intents)
   world.stimulus()
-  if (intent.status === 'succeeded' && intent.refunded < intent.amount)
-    bankMayRefuse(world, stripe.refund(intent, null, random.chance(0.5) ? intent.amount : 1_000))
-  else if (!stripe.isPayable(intent)) return
+  if (intent.status === 'succeeded' && intent.refunded < intent.amount) {
+    const refund = stripe.refund(intent, null, random.chance(0.5) ? intent.amount : 1_000)
+    if (refund.amount === intent.amount) bankMayRefuse(world, refund)
+  } else if (!stripe.isPayable(intent)) return
   else if (intent.isOrphan || random.chance(0.3)) stripe.confirm(intent, 'good')
   else stripe.cancel(intent)
 }

@@ -62,6 +62,10 @@ export function createPaymentTables(store: Store, clock: Clock) {
     return [{ id }]
   }
 
+  /** Those of them that have no newer money since they were asked about. */
+  const asked = (ids: string[], times: Date[]) =>
+    ids.flatMap((id, n) => payments.where((row) => row.id === id && row.auditAt === times[n]?.getTime()))
+
   const statements: Statements = {
     ...messaging.statements,
     ...ledger.statements,
@@ -133,11 +137,12 @@ export function createPaymentTables(store: Store, clock: Clock) {
         return { id, reservationId, auditAt: new Date(auditAt) }
       })
     },
-    'payment-audit.finish': ([ids, times]) =>
-      (ids as string[]).flatMap((id, n) => {
-        const heard = payments.where((row) => row.id === id && row.auditAt === (times[n] as Date).getTime())
-        return touched(heard, { auditAt: null, audits: 0 })
+    'payment-audit.unasked': ([ids, times, graceSeconds]) =>
+      asked(ids, times).flatMap((row) => {
+        const auditAt = clock.now() + (10 - graceSeconds) * 1_000
+        return touched([row], { auditAt, audits: Math.max(0, row.audits - 1) })
       }),
+    'payment-audit.finish': ([ids, times]) => touched(asked(ids, times), { auditAt: null, audits: 0 }),
     'payment.find-attempt': ([id, attempt]) => {
       const row = attempts.get(`${id}:${attempt}`)
       return row ? [row] : []

@@ -21,6 +21,7 @@ const hurry = statement(
   'test.hurry-audit',
   `update payment set audit_at = now() - interval '1 second' where reservation_id = $1 and audit_at is not null`,
 )
+const audits = statement<{ audits: number }>('test.audits', 'select audits from payment where reservation_id = $1')
 const isThrough = async (reservationId: string) => (await stack.database.one(auditAt, [reservationId])).auditAt === null
 
 test('money that was heard of is asked about once, with all that is known of it', async () => {
@@ -48,6 +49,24 @@ test('money that was not heard of is asked about again', async () => {
   await eventually('it was asked', async () => stack.auditsOf(reservationId).length > 0)
   expect(await isThrough(reservationId)).toBe(false)
   stack.deaf.delete(reservationId)
+  await stack.database.run(hurry, [reservationId])
+  await eventually('it was heard of', () => isThrough(reservationId))
+})
+
+test('while nobody answers, it is asked no less often', async () => {
+  const { reservationId, clientSecret } = await stack.opened()
+  stack.mute.add(reservationId)
+  await stack.stripe.payWith(cards.ok, { clientSecret })
+  for (let asked = 1; asked <= 3; asked += 1) {
+    await eventually('it was asked', async () => stack.auditsOf(reservationId).length >= asked)
+    await eventually(
+      'nobody has answered',
+      async () => (await stack.database.one(audits, [reservationId])).audits === 0,
+    )
+    await stack.database.run(hurry, [reservationId])
+  }
+  expect(await isThrough(reservationId)).toBe(false)
+  stack.mute.delete(reservationId)
   await stack.database.run(hurry, [reservationId])
   await eventually('it was heard of', () => isThrough(reservationId))
 })

@@ -16,8 +16,8 @@ import { findPayment, intentsOf } from './store.ts'
 /** Payments in one question: enough for a backlog, and answered well within its caller's patience. */
 const atOnce = 100
 
-/** Nobody else asks about these for the next ten seconds; without an answer they are asked about again, ever less often. */
-const takeDue = statement<{ id: string; reservationId: string; auditAt: Date }>(
+/** Nobody else asks about these for the next ten seconds; what was not heard of is asked about again, ever less often. */
+const takeDue = statement<Due>(
   'payment-audit.take-due',
   `update payment set audits = audits + 1,
      audit_at = date_trunc('milliseconds', now() + make_interval(secs => least(3600, 10 * power(2, least(audits, 10))) - $1))
@@ -26,6 +26,14 @@ const takeDue = statement<{ id: string; reservationId: string; auditAt: Date }>(
      order by audit_at limit ${atOnce} for update skip locked
    )
    returning id, reservation_id as "reservationId", audit_at as "auditAt"`,
+)
+/** Nobody was there to answer, which says nothing of these. */
+const unasked = statement(
+  'payment-audit.unasked',
+  `update payment p set audits = greatest(0, audits - 1),
+     audit_at = date_trunc('milliseconds', now() + make_interval(secs => 10 - $3::float8))
+   from unnest($1::uuid[], $2::timestamptz[]) as asked (id, audit_at)
+   where p.id = asked.id and p.audit_at = asked.audit_at`,
 )
 /** But not what has become known since it was asked. */
 const finish = statement(
@@ -46,13 +54,22 @@ export async function auditMoney({ database, messaging, logger }: AuditParts, gr
   const due = await database.many(takeDue, [graceSeconds])
   if (due.length === 0) return false
   const facts = await Promise.all(due.map(({ reservationId }) => factsOf(database, reservationId)))
-  const { heard } = await messaging.ask(AuditMoney, { facts })
-  const through = due.filter(({ reservationId }) => heard.includes(reservationId))
-  await database.run(finish, [through.map(({ id }) => id), through.map(({ auditAt }) => auditAt)])
+  const { heard } = await messaging.ask(AuditMoney, { facts }).catch(async (error) => {
+    await database.run(unasked, [...columnsOf(due), graceSeconds])
+    throw error
+  })
+  await database.run(finish, columnsOf(due.filter(({ reservationId }) => heard.includes(reservationId))))
   for (const { reservationId } of due)
     if (!heard.includes(reservationId)) logger.warn({ reservationId }, 'reservation has not heard of this money yet')
   return due.length === atOnce
 }
+
+interface Due {
+  readonly id: string
+  readonly reservationId: string
+  readonly auditAt: Date
+}
+const columnsOf = (due: readonly Due[]) => [due.map(({ id }) => id), due.map(({ auditAt }) => auditAt)]
 
 async function factsOf(database: Database, reservationId: string): Promise<MoneyFacts> {
   const payment = await findPayment(database, reservationId)

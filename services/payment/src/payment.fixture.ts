@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CognitoIssuer, startCognitoIssuer } from '@holdfast/cognito-issuer/issuer'
+import { Unavailable } from '@holdfast/contracts/errors'
 import { type Message, type MessageDefinition, send } from '@holdfast/contracts/message'
 import {
   ClosePayment,
@@ -134,11 +135,13 @@ async function openReservationSide(databaseUrl: string, brokerUrl: string) {
   const events = [PaymentCaptured, PaymentProgressed, PaymentClosed, PaymentRefunded, PaymentRefundFailed]
   const audited: MoneyFacts[] = []
   const deaf = new Set<string>()
+  const mute = new Set<string>()
   messaging.listen({
     handlers: events.map((definition) => on(definition, async (body) => void heard.push({ definition, body }))),
     answers: [
       answer(AuditMoney, async ({ facts }) => {
         audited.push(...facts)
+        if (facts.some(({ reservationId }) => mute.has(reservationId))) throw new Unavailable('nobody there')
         return { heard: facts.map(({ reservationId }) => reservationId).filter((id) => !deaf.has(id)) }
       }),
     ],
@@ -160,6 +163,8 @@ async function openReservationSide(databaseUrl: string, brokerUrl: string) {
     auditsOf: (reservationId: string) => audited.filter((facts) => facts.reservationId === reservationId),
     /** This reservation says that it has not heard, until it is taken out again. */
     deaf,
+    /** Asked about this reservation, nobody answers. */
+    mute,
     tell,
     forgetHeard: async () => {
       heard.length = 0

@@ -65,13 +65,12 @@ export function whenRefundFailed(reservation: Reservation, body: Message<typeof 
   const refunds = [...others, { ...refund, paymentIntentId, failed: true as const }]
   const paymentStatus = paidStatus(capturedMinor, paymentIntentId, refunds)
   const pays = isPaidBy(reservation, { paymentIntentId })
-  // What others had given back is owed by us now where it pays for no seats.
-  const isSurplus = !pays && (reservation.payment === 'captured' || reservation.status === 'confirmed')
-  const isOurs =
-    cause === 'late' || cause === 'duplicate' || (cause === 'external' && (pays ? hasNoSeats(reservation) : isSurplus))
+  // What others had given back is owed by us now where there are no seats for it. What pays for nothing at all is found when
+  // payment asks whether its captures were heard of (money.ts): a capture says what is a duplicate, a refund does not.
+  const isOurs = cause === 'late' || cause === 'duplicate' || (cause === 'external' && pays && hasNoSeats(reservation))
   const isOwed = isOurs && paymentStatus !== 'refunded'
-  const reason = cause === 'duplicate' || (cause === 'external' && isSurplus) ? 'duplicate' : 'late'
-  const claim = isOurs ? causes[reason] : causes[cause]
+  const reason = cause === 'duplicate' || (cause === 'external' && !pays) ? 'duplicate' : 'late'
+  const claim = cause === 'mismatch' ? causes.mismatch : causes[reason]
   const otherDues = reservation.refundsDue.filter((due) => due.paymentIntentId !== paymentIntentId)
   return {
     reservation: {
@@ -80,8 +79,7 @@ export function whenRefundFailed(reservation: Reservation, body: Message<typeof 
       refundsDue: isOwed ? [...otherDues, { paymentIntentId, reason }] : reservation.refundsDue,
       paymentStatus: pays ? paymentStatus : reservation.paymentStatus,
       // Another one may have been heard of before.
-      outcome:
-        paymentStatus !== 'refunded' && claim !== null && reservation.outcome === claim ? null : reservation.outcome,
+      outcome: paymentStatus !== 'refunded' && reservation.outcome === claim ? null : reservation.outcome,
     },
     event: 'payment_refund_failed',
     details: { paymentIntentId, refundId, amount, cause },

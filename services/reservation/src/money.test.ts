@@ -1,19 +1,11 @@
-import type { Capture, Returned } from '@holdfast/contracts/messages/payment'
+import type { Returned } from '@holdfast/contracts/messages/payment'
 import { describe, expect, test } from '@jest/globals'
+import { capture } from './booking.fixture.ts'
 import { decisionsOf } from './money.ts'
 import { aReservation, start } from './reservation.fixture.ts'
 import type { Reservation } from './reservation.ts'
 
 const reservationId = aReservation().id
-const captured = (paymentIntentId: string): Capture => ({
-  reservationId,
-  paymentId: '00000000-0000-4000-8000-0000000000aa',
-  paymentIntentId,
-  chargeId: `ch_${paymentIntentId}`,
-  amountMinor: 15_000,
-  currency: 'usd',
-  capturedAt: start.toISOString(),
-})
 const refund = { refundId: 're_1', amount: 15_000, reason: null, createdAt: start.toISOString() }
 const external = (amountRefundedMinor: number): Returned => ({
   ...{ reservationId, paymentIntentId: 'pi_2', cause: 'external', capturedMinor: 15_000, amountRefundedMinor, refund },
@@ -22,9 +14,9 @@ const hears = (reservation: Reservation, facts: Omit<Parameters<typeof decisions
   decisionsOf({ reservationId, ...facts }).reduce((seen, decide) => decide(seen).reservation, reservation)
 
 describe('a second payment that somebody else gave back, and whose refund a bank sends back', () => {
-  const captures = [captured('pi_1'), captured('pi_2')]
+  const captures = [capture('pi_1'), capture('pi_2')]
   const confirmed = hears(aReservation({ payment: 'open', status: 'pending' }), {
-    ...{ captures: [captured('pi_1')], returned: [external(15_000)], failed: [] },
+    ...{ captures: [capture('pi_1')], returned: [external(15_000)], failed: [] },
   })
   const owed = [{ paymentIntentId: 'pi_2', reason: 'duplicate' }]
 

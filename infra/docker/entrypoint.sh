@@ -17,4 +17,10 @@ for file in "${SETTINGS_DIR:-/run/holdfast}"/*.env; do
   set +a
 done
 
+# Instances of a service are told apart by the container they run in: in logs, in Postgres and in RabbitMQ.
+case "$1" in services/*)
+  service="${1#services/}" && service="${service%%/*}"
+  export SERVICE_INSTANCE="${SERVICE_INSTANCE:-$service-$(uname -n)}"
+esac
+
 exec node --disable-warning=ExperimentalWarning "$@"

@@ -5,6 +5,7 @@ export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined | false>,
   withinMs = 10_000,
+  everyMs = 20,
 ): Promise<T> {
   const deadline = Date.now() + withinMs
   let last: unknown
@@ -16,6 +17,6 @@ export async function eventually<T>(
       last = error
     }
     if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`, { cause: last })
-    await sleep(20)
+    await sleep(everyMs)
   }
 }

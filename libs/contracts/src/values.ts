@@ -15,12 +15,12 @@ export const text = (max: number, min = 0) =>
     .meta({ maxLength: max, ...(min > 0 && { minLength: min }) })
 
 /** Any RFC 9562 shaped id, in lower case. Unknown ones are answered with 404, so no version is asked of them. */
-export const Id = z.guid().toLowerCase()
+export const Id = z.guid('must be a UUID').toLowerCase()
 
 /** Accepted with any offset, answered in UTC with milliseconds. */
 export const Timestamp = z.iso.datetime()
 export const TimestampInput = z.iso
-  .datetime({ offset: true })
+  .datetime({ offset: true, error: 'must be a time with its offset, like 2027-05-01T10:00:00Z', abort: true })
   .refine((value) => !Number.isNaN(Date.parse(value)), 'must be a date that exists')
   .transform((value) => new Date(value).toISOString())
   // The offset may carry it out of the years that Postgres and ISO 8601's four digits know.

@@ -58,7 +58,8 @@ export function headersOf(status: number, operation: OpenAPIV3_1.OperationObject
     'RateLimit-Reset',
   ]
   if (status === 401) names.push('WWW-Authenticate')
-  if (status === 409 || status === 429 || status === 503) names.push('Retry-After')
+  // Of the conflicts only a key that is in use is over by itself.
+  if ((status === 409 && takesKey) || status === 429 || status === 503) names.push('Retry-After')
   if (takesKey && status < 400) names.push('Idempotent-Replayed')
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
 }

@@ -1,5 +1,6 @@
 import { type ErrorCode, errors } from '@holdfast/contracts/errors'
 import { allRoutes } from '@holdfast/contracts/routes/all'
+import { listTimeSlots, updateTimeSlot } from '@holdfast/contracts/routes/catalog'
 import { convertHold, listReservations } from '@holdfast/contracts/routes/reservations'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Validator } from '@seriousme/openapi-schema-validator'
@@ -83,6 +84,22 @@ test('what a client sends and what it gets are told apart: a default may be left
     { name: 'offset', place: 'query', required: false },
     { name: 'status', place: 'query', required: false },
   ])
+})
+
+test('what cannot be guessed of a query is said', () => {
+  const said = (route: { method: string; url: string }, name: string) =>
+    (operationOf(route)?.parameters as OpenAPIV3_1.ParameterObject[] | undefined)?.find((one) => one.name === name)
+      ?.description
+  expect(said(listReservations, 'status')).toBe(
+    'One or several of held, pending, confirmed, expired, cancelled; commas between.',
+  )
+  for (const name of ['from', 'to', 'guests']) expect(said(listTimeSlots, name)).toEqual(expect.any(String))
+})
+
+test('only what passes by itself says when to come back', () => {
+  const headersOf = (route: { method: string; url: string }) => operationOf(route)?.responses['409']?.headers
+  expect(headersOf(convertHold)).toHaveProperty('Retry-After')
+  expect(headersOf(updateTimeSlot)).not.toHaveProperty('Retry-After')
 })
 
 test('a route’s errors are its own and those that follow from what it takes', () => {

@@ -24,7 +24,8 @@ const MaxGuests = z.int().min(1).max(10_000)
 const TimeZone = text(64, 1).refine((name) => {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name })
-    return true
+    // Node also knows offsets such as +02:00, which are no zones: a place's offset changes with the season.
+    return !/^[+-]/.test(name)
   } catch {
     return false
   }
@@ -66,7 +67,11 @@ export const listTimeSlots = defineRoute({
   summary: 'List the time slots of an experience, with availability and, for a party, the price',
   auth: 'user',
   params: ById,
-  query: Page.extend({ from: TimestampInput.optional(), to: TimestampInput.optional(), guests: Guests.optional() }),
+  query: Page.extend({
+    from: TimestampInput.optional().describe('Slots that start then or later. The + of an offset is written %2B.'),
+    to: TimestampInput.optional().describe('Slots that start then or earlier.'),
+    guests: Guests.optional().describe('The size of the party that `price` is for.'),
+  }),
   reply: z.object({ timeSlots: z.array(PricedTimeSlot), pagination: Pagination }),
   errors: ['EXPERIENCE_NOT_FOUND'],
 })
@@ -78,7 +83,7 @@ export const getTimeSlot = defineRoute({
   summary: 'Get one time slot',
   auth: 'user',
   params: ById,
-  query: z.object({ guests: Guests.optional() }),
+  query: z.object({ guests: Guests.optional().describe('The size of the party that `price` is for.') }),
   reply: z.object({ timeSlot: PricedTimeSlot }),
   errors: ['TIME_SLOT_NOT_FOUND'],
 })

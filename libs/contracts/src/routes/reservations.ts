@@ -46,8 +46,12 @@ export const Reservation = z.object({
 })
 export type ReservationView = z.infer<typeof Reservation>
 
+/** RFC 5322's unquoted form and a domain of two labels or more. Whoever has the address decided how strange it is. */
+const address =
+  /^[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@(?:[a-z\d][a-z\d-]*\.)+[a-z](?:[a-z\d-]*[a-z\d])$/i
+
 const Email = text(254)
-  .refine((value) => z.email().safeParse(value).success, 'must be an e-mail address')
+  .refine((value) => address.test(value), 'must be an e-mail address')
   .meta({ format: 'email' })
 
 export const createHold = defineRoute({
@@ -166,7 +170,9 @@ export const listReservations = defineRoute({
   url: '/v1/reservations',
   summary: "List the caller's reservations, newest first",
   auth: 'user',
-  query: Page.extend({ status: Statuses.optional() }),
+  query: Page.extend({
+    status: Statuses.optional().describe(`One or several of ${ReservationStatus.options.join(', ')}; commas between.`),
+  }),
   reply: z.object({ reservations: z.array(Reservation), pagination: Pagination }),
 })
 

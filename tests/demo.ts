@@ -1,4 +1,5 @@
 /** `npm run demo`: the flow document's five test scenarios, told against a running stack. Exit code 1 if one was not true. */
+import { parseArgs } from 'node:util'
 import * as catalog from '@holdfast/contracts/routes/catalog'
 import { createNarrator, StoryEnds } from './demo/narrator.ts'
 import { type Scenario, scenarios } from './demo/scenarios.ts'
@@ -12,6 +13,8 @@ const stopping = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort())
 
 try {
+  // It takes none: a typing error must not pass for a story that was told.
+  parseArgs({ options: {} })
   narrator.title('Holdfast: the five test scenarios of the API flow, as a guest lives them')
   const stage = await enterStage(narrator.say, stopping.signal)
   try {

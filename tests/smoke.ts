@@ -31,7 +31,8 @@ async function main(): Promise<void> {
       help: { type: 'boolean', short: 'h' },
     },
   })
-  if (values.help || positionals.length > 1) return void process.stdout.write(usage)
+  if (values.help) return void process.stdout.write(usage)
+  if (positionals.length > 1) throw new Error(`One gateway at a time, not "${positionals.join('" and "')}".\n${usage}`)
   const around = await findSurroundings(positionals[0], values, process.env)
   process.stdout.write(`Smoke test of ${around.gatewayUrl}\n`)
   const startedAt = Date.now()

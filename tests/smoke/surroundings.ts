@@ -9,7 +9,7 @@ export interface Surroundings {
   token(user: string): Promise<string>
 }
 
-export const usage = `npm run smoke -- [gateway url] [--issuer <url>] [--stripe <url>] [--publishable-key <key>]
+export const usage = `Usage: npm run smoke -- [gateway url] [--issuer <url>] [--stripe <url>] [--publishable-key <key>]
 
 Without a URL: the stack that "npm start" runs, else http://127.0.0.1:8080, where "docker compose up" listens. The others
 default to that stack's own, or else to the ports that compose publishes. As environment variables:
@@ -32,6 +32,9 @@ export async function findSurroundings(
   options: { issuer?: string | undefined; stripe?: string | undefined; 'publishable-key'?: string | undefined },
   environment: NodeJS.ProcessEnv,
 ): Promise<Surroundings> {
+  // localhost:8080 is a URL too, of a scheme called localhost.
+  if (gatewayUrl !== undefined && !/^https?:/.test(URL.parse(gatewayUrl)?.protocol ?? ''))
+    throw new Error(`"${gatewayUrl}" is no http URL.\n${usage}`)
   const stack = runningStack(gatewayUrl)
   const issuer = options.issuer ?? environment.ISSUER_URL ?? stack?.issuerUrl ?? compose.issuerUrl
   const signIn = {

@@ -16,6 +16,8 @@ import { NothingRunning, readStackFile } from './stack-file.ts'
 const marks = { ok: '✓', note: '·', warning: '!', fault: '✗' } as const
 
 async function main(): Promise<void> {
+  // Whoever was reading (head, less) may be gone.
+  process.stdout.on('error', () => process.exit(1))
   const { values } = parseArgs({ options: { 'env-file': { type: 'string' }, gateway: { type: 'string' } } })
   const { environment, from } = await whatIsSet(values['env-file'], values.gateway)
   process.stdout.write(`What is set: ${from}\n`)

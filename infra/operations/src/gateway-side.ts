@@ -12,10 +12,18 @@ export function verifyThrough(gatewayUrl: string, token: string): Promise<WholeR
     const response = await fetch(address, {
       headers: { authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(10_000),
+    }).catch((cause: unknown) => {
+      throw new Failed(`${address.origin} does not answer: ${reasonOf(cause)}`)
     })
     const body: unknown = await response.json()
     if (response.ok) return getVerification.reply.parse(body)
     const said = ErrorBody.safeParse(body).data
     throw new Failed(`${address.origin} answered ${response.status}: ${said?.message ?? 'no reason given'}`)
   })
+}
+
+/** fetch says only that it failed; its cause says why. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? reasonOf(error.cause) : error.message
 }

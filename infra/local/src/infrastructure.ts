@@ -1,6 +1,6 @@
 import { dockerEngine, postgresContainer, rabbitmqContainer } from './docker.ts'
 import { embeddedPostgres } from './postgres.ts'
-import { privateRabbitmq, type RabbitmqUrls, rabbitmqUrls, stopStrayEpmd } from './rabbitmq.ts'
+import { privateRabbitmq, type RabbitmqUrls, rabbitmqUrls, refusalOf, stopStrayEpmd } from './rabbitmq.ts'
 import { rabbitmqServer } from './rabbitmq-install.ts'
 import type { Postgres, Rabbitmq } from './servers.ts'
 import { type Context, stages } from './session.ts'
@@ -9,7 +9,7 @@ import { supervise } from './supervisor.ts'
 /** The URL in the environment, else a Docker engine, else the embedded binaries. */
 export async function obtainPostgres(context: Context): Promise<Postgres> {
   const { home, environment, watch } = context
-  if (environment.POSTGRES_URL) return { adminUrl: new URL(environment.POSTGRES_URL), running: [] }
+  if (environment.POSTGRES_URL) return { adminUrl: named('POSTGRES_URL', environment.POSTGRES_URL), running: [] }
   const settings = { ...context, port: await context.ports.get('postgres') }
   if (await dockerEngine(environment)) return postgresContainer(home, settings, watch)
   const [spec, adminUrl] = await embeddedPostgres(home, settings)
@@ -22,7 +22,13 @@ export async function obtainPostgres(context: Context): Promise<Postgres> {
  */
 export async function obtainRabbitmq(context: Context): Promise<Rabbitmq> {
   const { home, environment, ports, watch } = context
-  if (environment.RABBITMQ_URL) return { ...urlsFromEnvironment(environment), running: [] }
+  if (environment.RABBITMQ_URL) {
+    const urls = urlsFromEnvironment(environment)
+    // Else every service would wait for it, and say so in its log only.
+    const refusal = await refusalOf(urls.url)
+    if (refusal) throw new Error(`No broker lets us in at what RABBITMQ_URL names: ${refusal}`)
+    return { ...urls, running: [] }
+  }
   const amqp = await ports.get('rabbitmq')
   const management = await ports.get('rabbitmq-management')
   const urls = rabbitmqUrls(home, { amqp, management })
@@ -52,9 +58,18 @@ export async function obtainRabbitmq(context: Context): Promise<Rabbitmq> {
 }
 
 function urlsFromEnvironment({ RABBITMQ_URL = '', RABBITMQ_MANAGEMENT_URL }: NodeJS.ProcessEnv): RabbitmqUrls {
-  if (RABBITMQ_MANAGEMENT_URL) return { url: RABBITMQ_URL, managementUrl: new URL(RABBITMQ_MANAGEMENT_URL) }
+  const [first] = RABBITMQ_URL.split(',').map((node) => named('RABBITMQ_URL', node))
+  if (RABBITMQ_MANAGEMENT_URL)
+    return { url: RABBITMQ_URL, managementUrl: named('RABBITMQ_MANAGEMENT_URL', RABBITMQ_MANAGEMENT_URL) }
   // RabbitMQ's default port; the same user; of several nodes the first.
-  const { username, password, hostname } = new URL(RABBITMQ_URL.split(',')[0] ?? '')
+  const { username = '', password = '', hostname = '' } = first ?? {}
   const credentials = username ? `${username}:${password}@` : 'guest:guest@'
   return { url: RABBITMQ_URL, managementUrl: new URL(`http://${credentials}${hostname}:15672`) }
+}
+
+/** No more of it is shown: it may hold a password. */
+function named(setting: string, url: string): URL {
+  const parsed = URL.parse(url)
+  if (parsed) return parsed
+  throw new Error(`${setting} is no URL.`)
 }

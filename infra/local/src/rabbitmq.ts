@@ -117,6 +117,22 @@ export async function serves({ url, managementUrl }: RabbitmqUrls): Promise<bool
   }
 }
 
+/** Why none of that URL's nodes lets us in, said of the last; nothing if one does. */
+export async function refusalOf(url: string): Promise<string | undefined> {
+  let refusal: string | undefined
+  for (const node of url.split(',')) {
+    try {
+      const connection = await amqp.connect(node, { timeout: 2_000 })
+      connection.on('error', () => {})
+      await connection.close()
+      return undefined
+    } catch (error) {
+      refusal = `${new URL(node).host}: ${error instanceof Error ? error.message : error}`
+    }
+  }
+  return refusal
+}
+
 function configuration(password: string, ports: RabbitmqSettings): string[] {
   return [
     `listeners.tcp.1 = 127.0.0.1:${ports.amqp}`,

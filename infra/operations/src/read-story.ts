@@ -1,7 +1,7 @@
 import type { Booking } from '@holdfast/verification/booking'
 import { type Databases, databaseNames } from './databases.ts'
 import { type Known, possibleMessages } from './message-ids.ts'
-import { details, type Line } from './story.ts'
+import { details, type Line, notBefore } from './story.ts'
 
 /** Everything the three databases have on record about one booking, as lines. No column with a secret is ever read. */
 
@@ -142,7 +142,7 @@ function intentLines({ payment }: Booking): Line[] {
       ...refunds.map((refund): Line => {
         const { createdAt, amountMinor, cause, status } = refund
         return {
-          at: new Date(createdAt),
+          at: notBefore(createdAt, capturedAt),
           where: 'stripe',
           what: `refund ${refund.id}`,
           details: details({ of: id, amountMinor, cause, status }),

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { details, inOrder, relative, told, withoutSecrets } from './story.ts'
+import { details, inOrder, notBefore, relative, told, withoutSecrets } from './story.ts'
 import { oneLine, table } from './table.ts'
 
 const from = new Date('2026-11-23T12:00:00.000Z')
@@ -20,6 +20,14 @@ test('a story is told in order, and at the same moment in the order in which it 
   const lines = [line(5, 'c'), line(1, 'a'), line(5, 'd'), line(2, 'b')]
   expect(inOrder(lines).map(({ what }) => what)).toEqual(['a', 'b', 'c', 'd'])
   expect(told(lines, from)[0]).toEqual(['  +0.001 s', '12:00:00.001', 'payment', 'a', ''])
+})
+
+test('a refund in the very second of its capture comes after it', () => {
+  const second = '2026-11-23T12:00:00.000Z'
+  const captured = '2026-11-23T12:00:00.748Z'
+  expect(notBefore(second, captured)).toEqual(new Date(captured))
+  expect(notBefore('2026-11-23T12:00:01.000Z', captured)).toEqual(new Date('2026-11-23T12:00:01.000Z'))
+  expect(notBefore(second, null)).toEqual(from)
 })
 
 test('nothing secret and nothing about a person is told', () => {

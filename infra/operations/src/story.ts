@@ -12,6 +12,10 @@ export interface Line {
 /** At the same moment: first what was heard, then what came of it. */
 export const inOrder = (lines: readonly Line[]): Line[] => lines.toSorted((a, b) => a.at.getTime() - b.at.getTime())
 
+/** Stripe tells whole seconds, cut off: what follows from a moment that we know better is told no earlier than that. */
+export const notBefore = (at: string, cause: string | null): Date =>
+  new Date(Math.max(Date.parse(at), cause === null ? 0 : Date.parse(cause)))
+
 /** Times relative to the beginning: `+0.012 s`, `+15 min 3 s`. */
 export function told(lines: readonly Line[], from: Date): string[][] {
   return inOrder(lines).map(({ at, where, what, details }) => [

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { misconfigured } from '@holdfast/runtime/config'
 import { expect, test } from '@jest/globals'
 import type { z } from 'zod'
 import { Settings as gateway } from '../services/gateway/src/config.ts'
@@ -26,7 +27,7 @@ test.each(services)('.env.example is what %s accepts', (_name, schema) => {
 
 test.each(services)('%s does not start with a wrong environment, and names every fault', async (name) => {
   const { code, output } = await start(name, { PORT: 'eighty', LOG_LEVEL: 'loud', COGNITO_USER_POOL_ID: 'none' })
-  expect(code).toBe(1)
+  expect(code).toBe(misconfigured)
   expect(output).toMatch('PORT:')
   expect(output).toMatch('LOG_LEVEL:')
   if (name !== 'timeout') expect(output).toMatch('COGNITO_USER_POOL_ID:')
@@ -38,7 +39,7 @@ test.each(['gateway', 'inventory', 'reservation', 'payment'])(
   async (name) => {
     const standIns = { COGNITO_JWKS_ORIGIN: 'http://127.0.0.1:9229', STRIPE_API_URL: 'http://127.0.0.1:12111' }
     const { code, output } = await start(name, { ...active, ...standIns, NODE_ENV: 'production' })
-    expect(code).toBe(1)
+    expect(code).toBe(misconfigured)
     expect(output).toMatch('COGNITO_JWKS_ORIGIN: is for local stand-ins and refused in production')
     if (name === 'payment') expect(output).toMatch('STRIPE_API_URL: is for local stand-ins')
   },

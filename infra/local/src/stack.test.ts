@@ -116,6 +116,15 @@ describe('ports', () => {
   })
 })
 
+test('a service that cannot run as it is set is told at once, and not started over and over', async () => {
+  const home = newHome()
+  const env = { reservation: { SWEEP_INTERVAL_SECONDS: '-1' } }
+  const starting = startStack({ home, environment, only: ['reservation'], env })
+  await expect(starting).rejects.toThrow(/reservation cannot run with these settings.*SWEEP_INTERVAL_SECONDS/s)
+  await expect(starting).rejects.not.toThrow(/SWEEP_INTERVAL_SECONDS.*SWEEP_INTERVAL_SECONDS/s)
+  rmSync(home, { recursive: true })
+})
+
 test('REPLICAS names services and how many of each', () => {
   expect(parseReplicas('reservation=2, inventory=3')).toEqual({ reservation: 2, inventory: 3 })
   expect(parseReplicas(undefined)).toEqual({})

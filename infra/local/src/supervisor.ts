@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
+import { misconfigured } from '@holdfast/runtime/config'
 import { boundLog, logTail, openLog } from './logs.ts'
 import { end, identify } from './process-identity.ts'
 
@@ -49,6 +50,7 @@ export function supervise(spec: ProcessSpec, watch: Watch): Running {
   let child: ChildProcess | undefined
   let wanted = false
   let deaths = 0
+  let isMisconfigured = false
   let log: number | undefined
   let bounds: NodeJS.Timeout | undefined
 
@@ -73,7 +75,9 @@ export function supervise(spec: ProcessSpec, watch: Watch): Running {
     if (child !== gone) return
     child = undefined
     if (gone.pid !== undefined) watch.ended(spec.name, gone.pid)
+    isMisconfigured = gone.exitCode === misconfigured
     deaths = Date.now() - startedAt > soundLifeMs ? 1 : deaths + 1
+    if (isMisconfigured) return
     const delay = Math.min(firstDelayMs * 2 ** (deaths - 1), longestDelayMs)
     setTimeout(() => wanted && !child && launch(), delay).unref()
   }
@@ -82,11 +86,17 @@ export function supervise(spec: ProcessSpec, watch: Watch): Running {
     const deadline = Date.now() + spec.readyWithinMs
     while (!(child && (await spec.isReady()))) {
       if (!wanted) throw new Error(`${spec.name} was stopped while it was starting`)
-      const why = deaths >= deathsBeforeGivingUp ? 'keeps dying' : Date.now() > deadline ? 'does not become ready' : ''
+      const why = whyNot(deadline)
       if (why) throw new Error(`${spec.name} ${why}. The end of ${spec.log}:\n${logTail(spec.log)}`)
       await pause(50)
     }
     deaths = 0
+  }
+
+  function whyNot(deadline: number): string | undefined {
+    if (isMisconfigured) return 'cannot run with these settings'
+    if (deaths >= deathsBeforeGivingUp) return 'keeps dying'
+    return Date.now() > deadline ? 'does not become ready' : undefined
   }
 
   return {
@@ -97,6 +107,7 @@ export function supervise(spec: ProcessSpec, watch: Watch): Running {
     async start() {
       wanted = true
       deaths = 0
+      isMisconfigured = false
       bounds ??= setInterval(() => boundLog(spec.log), 10_000).unref()
       if (!child) launch()
       await becomeReady()

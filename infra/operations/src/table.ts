@@ -12,6 +12,7 @@ export function table(rows: readonly (readonly string[])[]): string[] {
 }
 
 export function duration(seconds: number): string {
+  if (seconds < 0) return `in ${duration(-seconds)}`
   if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`
   if (seconds < 7_200) return `${Math.round(seconds / 60)} min`
   if (seconds < 172_800) return `${Math.round(seconds / 3_600)} h`

@@ -2,6 +2,9 @@ import { z } from 'zod'
 
 /** Settings come from the environment alone, through one schema per service. */
 
+/** The exit code of whoever cannot run as it is set: starting it again would change nothing (EX_CONFIG of sysexits.h). */
+export const misconfigured = 78
+
 export class ConfigError extends Error {
   readonly faults: string[]
 

@@ -1,5 +1,5 @@
 import closeWithGrace from 'close-with-grace'
-import { ConfigError } from './config.ts'
+import { ConfigError, misconfigured } from './config.ts'
 import type { Logger } from './logger.ts'
 
 /** What a service's start gives back: how to end it. `stop` must be safe to call while requests are in flight. */
@@ -26,6 +26,6 @@ export async function run(start: () => Promise<Running>): Promise<void> {
     })
   } catch (error) {
     process.stderr.write(`${error instanceof ConfigError ? error.message : String((error as Error).stack ?? error)}\n`)
-    process.exit(1)
+    process.exit(error instanceof ConfigError ? misconfigured : 1)
   }
 }

@@ -70,7 +70,10 @@ function judgeCapture(intent: IntentFacts, { reservation, now }: Booking, bounds
   // Seats are being taken again for it; how long that may take is judged as a command without an answer.
   if (pays && (reservation.seats === 'reacquiring' || reservation.seats === 'releasing')) return findings
   if (reservation && isPaidInFull(intent)) findings.push(...judgeTold(intent, reservation, now, bounds))
-  if (isPaidInFull(intent)) return findings
+  if (isPaidInFull(intent)) {
+    const what = `${id} was paid with another ${intent.mismatch}, and all of it was given back`
+    return intent.mismatch === null ? findings : [...findings, { kind: 'mismatch', what, since, standing: 'note' }]
+  }
   const isKnown = reservation !== undefined && (pays || isNamed(reservation, id))
   const from = isKnown && reservation.movedAt > since ? reservation.movedAt : since
   const standing = standingOf(from, now, isKnown || intent.mismatch !== null ? bounds.unanswered : bounds.untold)

@@ -336,6 +336,20 @@ describe('drift', () => {
       ['drift: mismatch'],
     ],
     [
+      'paid otherwise than asked, and given back',
+      {
+        reservation: { ...expired, refunds: [{ refundId: 're_1', paymentIntentId: 'pi_1' }] },
+        allocation: seats('released'),
+        payment: payment(
+          [{ ...captured, capturedAt: null, mismatch: 'amount', refunds: [refund({ cause: 'mismatch' })] }],
+          {
+            state: 'closed',
+          },
+        ),
+      },
+      ['note: mismatch'],
+    ],
+    [
       'given back, and the guest was not told',
       {
         reservation: confirmed,

@@ -86,7 +86,19 @@ test('a probe of health does not count and is never refused', async () => {
   ])
   expect(await get('/v1/nothing')).toMatchObject({ status: 404, remaining: '0' })
   expect(await get('/v1/nothing')).toMatchObject({ status: 429 })
-  expect(await probe()).toMatchObject({ status: 200 })
+  const after = await probe()
+  expect(after.status).toBe(200)
+  expect(after.answer.headers.get('retry-after')).toBeNull()
+})
+
+test('Stripe, which calls for all guests, has a limit of its own', async () => {
+  await open({ RATE_LIMIT_PER_ADDRESS: '1' })
+  const event = () => get('/v1/webhooks/stripe', {}, 'POST')
+  expect(await event()).toMatchObject({ status: 200, limit: '20', remaining: '19' })
+  expect(await get('/v1/nothing')).toMatchObject({ status: 404, remaining: '0' })
+  expect(await get('/v1/nothing')).toMatchObject({ status: 429 })
+  for (let nth = 2; nth <= 20; nth += 1) expect(await event()).toMatchObject({ status: 200 })
+  expect(await event()).toMatchObject({ status: 429 })
 })
 
 describe('whose address it is', () => {

@@ -1,8 +1,12 @@
 import rateLimit from '@fastify/rate-limit'
 import { DomainError } from '@holdfast/contracts/errors'
+import { stripeWebhook } from '@holdfast/contracts/routes/payments'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** Two limits a minute: of an address, whoever calls, and of a user, wherever from. Each answer shows the nearer one. */
+/**
+ * Two limits a minute: of an address, whoever calls, and of a user, wherever from. Each answer shows the nearer one. Stripe calls
+ * from few addresses for all guests: it is counted by itself, and has more.
+ */
 export interface Limits {
   /** Counts and shows; `refuseExceeding` refuses. */
   ofAddress(request: FastifyRequest, reply: FastifyReply): Promise<void>
@@ -22,6 +26,7 @@ declare module 'fastify' {
 /** The least recently seen is forgotten first, so memory is bounded; whoever floods is never the one forgotten. */
 const rememberedKeys = 20_000
 const timeWindow = 60_000
+const webhooksForOne = 20
 
 export async function addLimits(
   app: FastifyInstance,
@@ -33,6 +38,7 @@ export async function addLimits(
   await app.register(rateLimit, { global: false })
   const shared = { timeWindow, cache: rememberedKeys }
   const byAddress = app.createRateLimit({ ...shared, max: settings.RATE_LIMIT_PER_ADDRESS })
+  const ofStripe = app.createRateLimit({ ...shared, max: webhooksForOne * settings.RATE_LIMIT_PER_ADDRESS })
   const byUser = app.createRateLimit({
     ...shared,
     max: settings.RATE_LIMIT_PER_USER,
@@ -41,10 +47,13 @@ export async function addLimits(
 
   return {
     ofAddress: async (request, reply) => {
+      const { url = '' } = request.routeOptions
       // A load balancer's probe must never be told that it asks too often: it is shown the limit, and not counted.
-      const isProbe = request.routeOptions.url?.startsWith('/health/') ?? false
-      const headers = headersOf(await byAddress(request, { increment: !isProbe }))
-      request.exceeds = show(reply, headers) && !isProbe
+      const isProbe = url.startsWith('/health/')
+      const count = url === stripeWebhook.url ? ofStripe : byAddress
+      const headers = headersOf(await count(request, { increment: !isProbe }))
+      const { 'retry-after': _, ...limit } = headers
+      request.exceeds = show(reply, isProbe ? limit : headers)
     },
     // Of a request the counter reads no more than this.
     ofSocket: async (ip) => headersOf(await byAddress({ ip, routeOptions: {} } as FastifyRequest)),

@@ -53,7 +53,7 @@ export default {
       severity: 'error',
       from: {
         path: '^(libs|services)/',
-        pathNot: [tests, '^libs/messaging/src/(broker|session|subscription|declare)\\.ts$'],
+        pathNot: [tests, '^libs/messaging/src/(broker|session|confirms|subscription|declare)\\.ts$'],
       },
       to: { path: 'node_modules/amqplib/' },
     },

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
 import type { Logger } from '@holdfast/runtime/logger'
 import { metrics } from '@holdfast/runtime/metrics'
-import type { Options } from 'amqplib'
+import { createConfirms, type Outgoing, Refused, Stalled } from './confirms.ts'
 import { declareMore, declareOn } from './declare.ts'
 import { openSession, type Session, withDeadline } from './session.ts'
 import {
@@ -20,25 +20,12 @@ import type { Topology } from './topology.ts'
  * anew. One way to heal, whatever was wrong.
  */
 
-export interface Outgoing {
-  readonly exchange: string
-  readonly routingKey: string
-  readonly content: Buffer
-  readonly options: Options.Publish
-}
-
-/** The broker is there, and has neither taken the message nor refused it for a long time. It may still do either. */
-export class Silent extends Unavailable {}
-
-/** The broker is well and will not have this message: no queue takes it, or a queue turns it away. */
-export class Refused extends Error {}
-
 export interface Broker {
   /** Whether it takes messages now: connected, with everything declared, and not out of memory or disk. */
   connected(): boolean
   /**
-   * Resolves when the broker has it (on disk, if persistent). Rejects with `Refused` when the broker is there and does not
-   * take it, with `Silent` when it says nothing, and with `Unavailable` when the connection ended over it.
+   * Resolves when the broker has it (on disk, if persistent). Rejects with `Refused` when no queue takes it, with `Stalled`
+   * when its queue takes nothing now, and with `Unavailable` when the connection ended over it.
    */
   publish(message: Outgoing): Promise<void>
   /** Sends and forgets: for questions and answers, which somebody repeats if they are lost. */
@@ -50,8 +37,6 @@ export interface Broker {
   close(): Promise<void>
 }
 
-/** A queue without a leader confirms nothing; what goes to others must not wait for it for ever. */
-const confirmPatienceMs = 20_000
 const firstRetryMs = 50
 const lastRetryMs = 1_000
 
@@ -66,6 +51,7 @@ export function openBroker(options: {
   const { urls, logger } = options
   const subscriptions: Subscription[] = []
   let session: Session | undefined
+  let confirmed: ReturnType<typeof createConfirms>
   let closing = false
 
   async function keepConnected(): Promise<void> {
@@ -83,6 +69,7 @@ export function openBroker(options: {
           throw error
         }
         session = opened
+        confirmed = createConfirms(opened)
         // Those that came while it was being set up.
         for (const subscription of subscriptions) if (!subscription.isOn(opened)) follow(subscription.startOn(opened))
         retryMs = firstRetryMs
@@ -124,36 +111,18 @@ export function openBroker(options: {
   return {
     connected: () => session !== undefined && !session.blocked,
 
-    publish: (message) =>
-      new Promise((resolve, reject) => {
-        const { confirms, waiting, returned } = current()
-        const id = message.options.messageId ?? ''
-        const turnAway = (error: Error) => {
-          stopWaiting()
-          reject(new Unavailable('the broker did not confirm', { cause: error }))
-        }
-        const timer = setTimeout(() => {
-          stopWaiting()
-          reject(new Silent(`the broker says nothing of ${message.routingKey}`))
-        }, confirmPatienceMs)
-        const stopWaiting = () => {
-          clearTimeout(timer)
-          waiting.delete(turnAway)
-        }
-        waiting.add(turnAway)
-        const settled = (error: unknown) => {
-          stopWaiting()
-          if (isNack(error)) return reject(new Refused(`the broker refuses ${message.routingKey}`))
-          if (error) return turnAway(error as Error)
-          if (wasReturned(returned, id)) return reject(new Refused(`no queue takes ${message.routingKey}`))
-          resolve()
-        }
-        attempt(() => confirms.publish(message.exchange, message.routingKey, message.content, message.options, settled))
-      }),
+    publish: async (message) => {
+      current()
+      await confirmed(message)
+    },
 
     post: (message) => {
       const { posts } = current()
-      attempt(() => posts.publish(message.exchange, message.routingKey, message.content, message.options))
+      try {
+        posts.publish(message.exchange, message.routingKey, message.content, message.options)
+      } catch (error) {
+        throw new Unavailable('the broker is not reachable', { cause: error })
+      }
     },
 
     consume: (queue, how, handle) => {
@@ -188,25 +157,6 @@ function hostOf(url: string): string {
   return new URL(url).host
 }
 
-function wasReturned(returned: Map<string, number>, id: string): boolean {
-  const times = returned.get(id)
-  if (times === undefined) return false
-  if (times > 1) returned.set(id, times - 1)
-  else returned.delete(id)
-  return true
-}
-
-/** amqplib tells a refusal from a channel that closed only by its text. */
-const isNack = (error: unknown) => error instanceof Error && error.message === 'message nacked'
-
-function attempt(publish: () => boolean): void {
-  try {
-    publish()
-  } catch (error) {
-    throw new Unavailable('the broker is not reachable', { cause: error })
-  }
-}
-
 function explain(error: unknown): string {
   const reason = reasonOf(error)
   return reason.includes('PRECONDITION_FAILED') || reason.includes('inequivalent arg')
@@ -215,3 +165,4 @@ function explain(error: unknown): string {
 }
 
 export type { Consumer, Delivery }
+export { Refused, Stalled }

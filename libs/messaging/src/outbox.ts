@@ -5,7 +5,7 @@ import type { Logger } from '@holdfast/runtime/logger'
 import { startLoop } from '@holdfast/runtime/loop'
 import { metrics } from '@holdfast/runtime/metrics'
 import { reached } from '@holdfast/runtime/moments'
-import { type Broker, Refused, Silent } from './broker.ts'
+import { type Broker, Refused, Stalled } from './broker.ts'
 import { wrap } from './envelope.ts'
 import { exchangeOf } from './topology.ts'
 
@@ -136,7 +136,7 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
       metrics.published.inc(rows.length)
     } catch (error) {
       // After silence its lease is over anyway. It is taken again before others, so a queue that confirms nothing slows them.
-      fate = error instanceof Refused ? refused : error instanceof Silent ? undefined : unpublished
+      fate = error instanceof Refused ? refused : error instanceof Stalled ? undefined : unpublished
       logger.warn({ err: error, messageIds: ids, type: rows[0]?.routingKey }, 'not published; to be tried again')
     }
     for (const id of ids) unconfirmed.delete(id)

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf } from '@holdfast/contracts/errors'
 import { metrics } from '@holdfast/runtime/metrics'
@@ -6,18 +7,16 @@ import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'a
 /** One connection to the broker with its channels, from its beginning to its end. Whatever ends, all of it ends. */
 export interface Session {
   readonly connection: ChannelModel
-  readonly confirms: ConfirmChannel
   readonly posts: Channel
-  /** Whoever waits for a confirm; all are turned away when the session ends. */
-  readonly waiting: Set<(error: Error) => void>
-  /** Messages that no queue took, and how often: the same one may be under way twice. */
-  readonly returned: Map<string, number>
   readonly ended: Promise<string>
   readonly over: boolean
   /** The broker is short of memory or disk: it reads nothing that we send until it is well again. */
   readonly blocked: boolean
   /** One more channel; should it end, the session does. */
   openChannel(what: string): Promise<Channel>
+  openConfirmChannel(what: string): Promise<ConfirmChannel>
+  /** Closes a channel that is of no use any more. Where the broker does not answer that either, the session ends. */
+  drop(channel: Channel): Promise<void>
   end(reason: string): void
   /** Ends it when all that was sent has arrived. */
   finish(): Promise<void>
@@ -26,6 +25,7 @@ export interface Session {
 /** A dead socket is noticed after three of them at the latest. */
 const heartbeatSeconds = 4
 const setupTimeoutMs = 10_000
+const closeTimeoutMs = 5_000
 
 export async function openSession(url: string, name: string): Promise<Session> {
   const connection = await connect(withHeartbeat(url), {
@@ -34,23 +34,20 @@ export async function openSession(url: string, name: string): Promise<Session> {
     keepAlive: true,
     clientProperties: { connection_name: name },
   })
-  const waiting = new Set<(error: Error) => void>()
   const { promise: ended, resolve } = Promise.withResolvers<string>()
   let over = false
   const end = (reason: string) => {
     if (over) return
     over = true
-    for (const turnAway of waiting) turnAway(new Error(reason))
-    waiting.clear()
-    connection.close().catch(() => {})
+    closeForGood(connection)
     resolve(reason)
   }
   watch(connection, 'the connection', end)
-  const channels: Channel[] = []
+  const channels = new Set<Channel>()
   let finishing = false
   const attend = <C extends Channel>(channel: C, what: string): C => {
-    channels.push(channel)
-    watch(channel, what, (reason) => (finishing ? undefined : end(reason)))
+    channels.add(channel)
+    watch(channel, what, (reason) => (finishing || !channels.has(channel) ? undefined : end(reason)))
     return channel
   }
   let blocked = false
@@ -62,23 +59,10 @@ export async function openSession(url: string, name: string): Promise<Session> {
   connection.on('unblocked', () => setBlocked(false))
   connection.on('handler-error', (error: Error) => end(`a handler threw: ${error.message}`))
   try {
-    const [confirms, posts] = await withDeadline(
-      Promise.all([connection.createConfirmChannel(), connection.createChannel()]),
-      { ended },
-    )
-    attend(confirms, 'the publishing channel')
-    attend(posts, 'the posting channel')
-    const returned = new Map<string, number>()
-    confirms.on('return', ({ properties }) => {
-      const id = String(properties.messageId)
-      returned.set(id, (returned.get(id) ?? 0) + 1)
-    })
+    const posts = attend(await withDeadline(connection.createChannel(), { ended }), 'the posting channel')
     return {
       connection,
-      confirms,
       posts,
-      waiting,
-      returned,
       ended,
       get over() {
         return over
@@ -87,11 +71,16 @@ export async function openSession(url: string, name: string): Promise<Session> {
         return blocked
       },
       openChannel: async (what) => attend(await connection.createChannel(), what),
+      openConfirmChannel: async (what) => attend(await connection.createConfirmChannel(), what),
+      drop: async (channel) => {
+        channels.delete(channel)
+        await withDeadline(channel.close(), { ended }).catch((error) => end(reasonOf(error)))
+      },
       end,
       finish: async () => {
         finishing = true
         // Each channel sends by itself: the end of the connection could overtake an answer or an acknowledgement.
-        await Promise.all(channels.map((channel) => channel.close()))
+        await Promise.all([...channels].map((channel) => channel.close()))
         await connection.close()
       },
     }
@@ -99,6 +88,18 @@ export async function openSession(url: string, name: string): Promise<Session> {
     end(reasonOf(error))
     throw error
   }
+}
+
+/**
+ * Where the broker does not take its leave, the socket is destroyed: it may have stopped reading from us (a channel of ours that
+ * has run out of credit), and would keep what it has delivered for ever.
+ */
+function closeForGood(connection: ChannelModel): void {
+  connection.close().catch(() => {})
+  const { stream } = connection.connection as unknown as { stream: Duplex }
+  const timer = setTimeout(() => stream.destroy(new Error('the broker does not take its leave')), closeTimeoutMs)
+  stream.once('close', () => clearTimeout(timer))
+  timer.unref()
 }
 
 type Emitter = Pick<ChannelModel | Channel, 'on'>

@@ -21,7 +21,17 @@ export interface TcpProxy {
   close(): Promise<void>
 }
 
-export async function openTcpProxy(target: { host?: string; port: number }, port = 0): Promise<TcpProxy> {
+/** What becomes of the bytes of one connection, which come in any pieces. */
+export interface Filter {
+  toFar(bytes: Buffer): Uint8Array
+  toNear(bytes: Buffer): Uint8Array
+}
+
+export async function openTcpProxy(
+  target: { host?: string; port: number },
+  port = 0,
+  createFilter?: () => Filter,
+): Promise<TcpProxy> {
   const wires = new Set<Wire>()
   let mode: 'through' | 'black-hole' | 'refuse' = 'through'
   let delayMs = 0
@@ -34,13 +44,15 @@ export async function openTcpProxy(target: { host?: string; port: number }, port
     const far = connect({ host: target.host ?? '127.0.0.1', port: target.port, noDelay: true })
     const wire: Wire = { near, far }
     wires.add(wire)
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
+    const filter = createFilter?.()
+    for (const [from, to, filtered] of [
+      [near, far, filter?.toFar],
+      [far, near, filter?.toNear],
     ] as const) {
       const pass = inOrder(() => delayMs)
       from.on('data', (bytes) => {
-        if (mode !== 'black-hole') pass(() => to.write(bytes))
+        const passing = filtered ? filtered(bytes) : bytes
+        if (mode !== 'black-hole') pass(() => to.write(passing))
       })
       from.on('end', () => pass(() => to.end()))
       // Either end's death is the other's; a proxy has nobody else to tell.

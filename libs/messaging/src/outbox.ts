@@ -22,15 +22,19 @@ export interface OutboxRow {
   readonly envelope: Envelope
 }
 
-/** Unconfirmed messages at one time, and rows deleted in one statement. */
-const window = 1_000
+/** Rows deleted in one statement. */
+const deleteAtOnce = 1_000
 /** Messages in one delivery: a handler takes them one after the other. */
 const bundleLimit = 20
-/** Messages waiting in memory; what is over stays in the table until its lease runs out. */
-const memoryLimit = 20_000
+/** Unconfirmed deliveries of a lane at one time: far fewer than RabbitMQ takes before it stops reading (confirms.ts). */
+const underWayLimit = 50
+/** Messages of a lane waiting in memory; what is over stays in the table until its lease runs out. */
+const memoryLimit = 10_000
+/** How long a lane that gets no further is left alone. */
+const restMs = 5_000
 const pollMs = 500
 const takeAtOnce = 500
-/** About ten minutes of refusals by a broker that is there; one that is away or silent costs none. */
+/** About ten minutes of refusals by a broker that is well; one that is away or stalled costs none. */
 const refusalsBeforeParking = 100
 
 export function outboxRow(message: Message, source: ServiceName): OutboxRow {
@@ -58,12 +62,16 @@ export async function writeOutbox(tx: Queries, rows: readonly OutboxRow[]): Prom
   if (rows.length > 0) await tx.run(insert, outboxColumns(rows))
 }
 
-/** Not those that this process waits for a confirm of: a broker that is slow to confirm needs no second copy. */
+/**
+ * Not those that this process waits for a confirm of: a broker that is slow to confirm needs no second copy. Nor those of lanes
+ * that get no further, or they would be taken again and again before all others.
+ */
 const takeExpired = statement<OutboxRow>(
   'outbox.take-expired',
   `update outbox set lease_until = now() + interval '5 seconds'
    where id in (
-     select id from outbox where parked_at is null and lease_until < now() and id <> all($1::uuid[])
+     select id from outbox
+     where parked_at is null and lease_until < now() and id <> all($1::uuid[]) and routing_key <> all($2::text[])
      order by lease_until limit ${takeAtOnce} for update skip locked
    )
    returning id, exchange, routing_key as "routingKey", envelope`,
@@ -86,8 +94,17 @@ export interface Relay {
   stop(deadlineMs: number): Promise<void>
 }
 
+/** Messages of one kind, which go to the same queues: where those confirm nothing, they hold up no others. */
+interface Lane {
+  readonly waiting: OutboxRow[]
+  /** Deliveries that are not confirmed. */
+  underWay: number
+  restingUntil: number
+}
+
 export function startRelay(database: Database, broker: Broker, logger: Logger): Relay {
-  const queue: OutboxRow[] = []
+  /** By routing key, of which there are as many as kinds of message. */
+  const lanes = new Map<string, Lane>()
   const unconfirmed = new Set<string>()
 
   const confirmed = gather(async (ids) => {
@@ -112,7 +129,7 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
         if (busy) return
         busy = true
         try {
-          while (waiting.length > 0) await work(waiting.splice(0, window))
+          while (waiting.length > 0) await work(waiting.splice(0, deleteAtOnce))
         } catch (error) {
           logger.warn({ err: error }, 'what became of messages could not be noted; they will be published again')
         } finally {
@@ -122,12 +139,30 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
     }
   }
 
-  function publishMore(): void {
-    while (queue.length > 0 && unconfirmed.size < window) void publish(nextBundle(queue))
+  function laneOf({ routingKey }: OutboxRow): Lane {
+    const lane = lanes.get(routingKey) ?? { waiting: [], underWay: 0, restingUntil: 0 }
+    lanes.set(routingKey, lane)
+    return lane
   }
 
-  async function publish(rows: readonly OutboxRow[]): Promise<void> {
+  function push(rows: readonly OutboxRow[]): void {
+    if (!broker.connected()) return
+    for (const row of rows) {
+      const lane = laneOf(row)
+      if (!isResting(lane) && lane.waiting.length < memoryLimit) lane.waiting.push(row)
+    }
+    for (const lane of lanes.values()) publishMore(lane)
+  }
+
+  /** What waits for the same place travels together: the broker's cost is by the message, not by the byte. */
+  function publishMore(lane: Lane): void {
+    while (lane.waiting.length > 0 && lane.underWay < underWayLimit)
+      void publish(lane, lane.waiting.splice(0, bundleLimit))
+  }
+
+  async function publish(lane: Lane, rows: readonly OutboxRow[]): Promise<void> {
     const ids = rows.map(({ id }) => id)
+    lane.underWay += 1
     for (const id of ids) unconfirmed.add(id)
     let fate: typeof confirmed | undefined = confirmed
     try {
@@ -135,36 +170,35 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
       reached('after-publish')
       metrics.published.inc(rows.length)
     } catch (error) {
-      // After silence its lease is over anyway. It is taken again before others, so a queue that confirms nothing slows them.
+      // Its lease runs out, as do those of all that wait behind it.
+      if (error instanceof Stalled) rest(lane)
       fate = error instanceof Refused ? refused : error instanceof Stalled ? undefined : unpublished
       logger.warn({ err: error, messageIds: ids, type: rows[0]?.routingKey }, 'not published; to be tried again')
     }
     for (const id of ids) unconfirmed.delete(id)
+    lane.underWay -= 1
     void fate?.add(ids)
-    publishMore()
+    publishMore(lane)
   }
 
   async function takeOver(): Promise<boolean> {
-    if (!broker.connected() || queue.length > 0) return false
-    const rows = await database.many(takeExpired, [[...unconfirmed]])
+    if (!broker.connected()) return false
+    const stuck = [...lanes].filter(([, lane]) => lane.waiting.length > 0 || isResting(lane))
+    const rows = await database.many(takeExpired, [[...unconfirmed], stuck.map(([routingKey]) => routingKey)])
     metrics.recovered.inc(rows.length)
-    queue.push(...rows)
-    publishMore()
+    push(rows)
     // A full batch means a backlog: go on as soon as this one is on its way.
     if (rows.length < takeAtOnce) return false
-    await until(() => queue.length === 0, pollMs * 10)
+    await until(() => rows.every((row) => laneOf(row).waiting.length === 0), pollMs)
     return true
   }
 
   const poll = startLoop('the outbox poll', pollMs, logger, takeOver)
-  const idle = () => queue.length === 0 && unconfirmed.size === 0 && confirmed.isEmpty()
+  const isEmpty = ({ waiting, underWay }: Lane) => waiting.length === 0 && underWay === 0
+  const idle = () => [...lanes.values()].every(isEmpty) && confirmed.isEmpty()
 
   return {
-    push: (rows) => {
-      if (!broker.connected() || queue.length + rows.length > memoryLimit) return
-      queue.push(...rows)
-      publishMore()
-    },
+    push,
     stop: async (deadlineMs) => {
       await poll.stop()
       await until(idle, deadlineMs)
@@ -172,12 +206,11 @@ export function startRelay(database: Database, broker: Broker, logger: Logger): 
   }
 }
 
-/** What waits side by side for the same place travels together: the broker's cost is by the message, not by the byte. */
-function nextBundle(queue: OutboxRow[]): OutboxRow[] {
-  const [first] = queue
-  const isAlike = (row: OutboxRow) => row.exchange === first?.exchange && row.routingKey === first.routingKey
-  const other = queue.slice(0, bundleLimit).findIndex((row) => !isAlike(row))
-  return queue.splice(0, other < 0 ? bundleLimit : other)
+const isResting = (lane: Lane) => performance.now() < lane.restingUntil
+
+function rest(lane: Lane): void {
+  lane.restingUntil = performance.now() + restMs
+  lane.waiting.length = 0
 }
 
 /** One message in CloudEvents' JSON format, several in its JSON batch format. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Unavailable } from '@holdfast/contracts/errors'
 import { send } from '@holdfast/contracts/message'
 import { AllocateSeats, ConfirmSeats, ReleaseSeats, SeatsConfirmed } from '@holdfast/contracts/messages/inventory'
+import { ReadPayments } from '@holdfast/contracts/messages/payment'
 import { AuditAllocations } from '@holdfast/contracts/messages/reservation'
 import { type Database, openDatabase, statement } from '@holdfast/db/database'
 import { childTraceparent, inContext } from '@holdfast/runtime/context'
@@ -15,6 +16,7 @@ import { messageIdOf } from './envelope.ts'
 import { answer, on } from './handler.ts'
 import { type Messaging, messagingMigrations, openMessaging } from './messaging.ts'
 import { outboxRow } from './outbox.ts'
+import { requestQueueOf } from './topology.ts'
 
 /** Two services that speak with one another over a real broker, each with its own real database. */
 const logger = createLogger('test', { LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent' })
@@ -191,6 +193,18 @@ describe('a question', () => {
     const waiting = { traceparent: childTraceparent(), causationId: 'test', answerBy: Date.now() + 200 }
     await expect(inContext(waiting, () => ask(id))).rejects.toThrow(new Unavailable('inventory did not answer in time'))
     expect(performance.now() - startedAt).toBeLessThan(2_000)
+  })
+
+  test('that nobody waits for any more is not there for whoever comes to answer', async () => {
+    const waiting = { traceparent: childTraceparent(), causationId: 'test', answerBy: Date.now() + 300 }
+    const asked = inContext(waiting, () => reservation.ask(ReadPayments, { of: [randomUUID()] }))
+    await expect(asked).rejects.toThrow(new Unavailable('payment did not answer in time'))
+    const connection = await connect(broker.url)
+    const channel = await connection.createChannel()
+    // Nobody is there to answer for payment.
+    const isGone = async () => (await channel.checkQueue(requestQueueOf('payment'))).messageCount === 0
+    await eventually('the broker has thrown it away', isGone, 2_000)
+    await connection.close()
   })
 
   test('to a service whose database is away is unavailable at once', async () => {

@@ -38,8 +38,13 @@ const patienceMs = 4_000
 /** Questions under way at one time; one more is turned away at once. */
 const limit = 5_000
 
+interface Waiting extends PromiseWithResolvers<Reply> {
+  /** Milliseconds since 1970. */
+  readonly until: number
+}
+
 export function createAsker(broker: Broker, service: ServiceName): Ask {
-  const waiting = new Map<string, PromiseWithResolvers<Reply>>()
+  const waiting = new Map<string, Waiting>()
   let replyQueue: string | undefined
 
   broker.consume('', { prefetch: limit, noAck: true, onQueue: (name) => (replyQueue = name) }, ({ content }) => {
@@ -48,12 +53,15 @@ export function createAsker(broker: Broker, service: ServiceName): Ask {
   })
 
   const sendSoon = createBundler<z.infer<typeof Questions>[number]>(bundleLimit, (queue, questions) => {
+    // Nobody is to work for those who have gone: when the last of them has, the broker throws it away.
+    const last = Math.max(...questions.map(({ id }) => waiting.get(id)?.until ?? 0))
+    const expiration = Math.max(last - Date.now(), 1)
     try {
       broker.post({
         exchange: '',
         routingKey: queue,
         content: Buffer.from(JSON.stringify(questions)),
-        options: { replyTo: replyQueue, expiration: patienceMs },
+        options: { replyTo: replyQueue, expiration },
       })
     } catch (error) {
       for (const { id } of questions) waiting.get(id)?.reject(error)
@@ -65,14 +73,15 @@ export function createAsker(broker: Broker, service: ServiceName): Ask {
     const [to] = definition.to
     if (!to || !replyQueue) throw new Unavailable('the broker is not reachable')
     if (waiting.size >= limit) throw new Unavailable(`too many questions are waiting for ${to}`)
-    const leftMs = answerBy(patienceMs) - Date.now()
+    const until = answerBy(patienceMs)
+    const leftMs = until - Date.now()
     // It would be carried out for nobody.
     if (leftMs <= 0) throw new Unavailable(`there is no time left to ask ${to}`)
     const id = randomUUID()
     const end = metrics.requestSeconds.startTimer({ type })
     const answered = Promise.withResolvers<Reply>()
     const timer = setTimeout(() => answered.reject(new Unavailable(`${to} did not answer in time`)), leftMs)
-    waiting.set(id, answered)
+    waiting.set(id, { ...answered, until })
     try {
       sendSoon(requestQueueOf(to), { id, envelope: wrap(send(definition, body), service) })
       const reply = await answered.promise

@@ -81,7 +81,9 @@ async function inTransaction<T>(pool: pg.Pool, work: (tx: Queries) => Promise<T>
     return await withClient(pool, async (client) => {
       await client.query('begin')
       const result = await work(queriesOn((query) => client.query(query)))
-      await client.query('commit')
+      // Postgres answers so, and no error, where a statement before it has failed and `work` went on all the same.
+      const { command } = await client.query('commit')
+      if (command === 'ROLLBACK') throw new Error('the transaction was rolled back: a statement in it had failed')
       return result
     })
   } catch (error) {

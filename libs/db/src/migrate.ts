@@ -15,6 +15,8 @@ const lockId = 4_711_000_001
 /** Brings the database up to date. Safe with several instances starting together: one works, the others wait for it. */
 export async function migrate(url: string, migrations: readonly Migrations[], logger: Logger): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
+  // Without a listener, a connection that dies would end the process; the statement that waits fails as well.
+  client.on('error', () => {})
   await client.connect()
   try {
     await client.query('select pg_advisory_lock($1)', [lockId])

@@ -1,0 +1,48 @@
+import { createLogger } from '@holdfast/runtime/logger'
+import { createTestDatabase, type TestDatabase } from '@holdfast/testing/database'
+import { eventually } from '@holdfast/testing/facts'
+import { openTcpProxy } from '@holdfast/testing/tcp-proxy'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import pg from 'pg'
+import { type Database, openDatabase, statement } from './database.ts'
+import { migrate } from './migrate.ts'
+
+const logger = createLogger('test', { LOG_LEVEL: 'silent' })
+let origin: TestDatabase
+let database: Database
+beforeAll(async () => {
+  origin = await createTestDatabase()
+  database = openDatabase(origin.url, { poolSize: 2, applicationName: 'test', logger })
+})
+afterAll(async () => {
+  await database.close()
+  await origin.drop()
+})
+
+test('a transaction in which an error was swallowed is not taken for committed', async () => {
+  await database.run(statement('test.create', 'create table kept (id int primary key)'))
+  const insert = statement('test.insert', 'insert into kept (id) values ($1)')
+  const work = database.transaction(async (tx) => {
+    await tx.run(insert, [1])
+    await tx.run(insert, [1]).catch(() => {})
+    return 'done'
+  })
+  await expect(work).rejects.toThrow('rolled back')
+  expect(await database.many(statement('test.read', 'select id from kept'))).toEqual([])
+})
+
+test('a migration whose connection is cut while it waits for its turn fails, and the process lives', async () => {
+  const url = new URL(origin.url)
+  const wire = await openTcpProxy({ host: url.hostname, port: Number(url.port) })
+  Object.assign(url, { hostname: '127.0.0.1', port: wire.port })
+  const other = new pg.Client({ connectionString: origin.url })
+  await other.connect()
+  await other.query('select pg_advisory_lock(4711000001)')
+  const failed = expect(migrate(url.href, [], logger)).rejects.toThrow(/ECONNRESET|terminated/)
+  const waiting = `select pid from pg_stat_activity where wait_event = 'advisory' and datname = current_database()`
+  await eventually('it waits', async () => (await other.query(waiting)).rowCount === 1)
+  wire.cut()
+  await failed
+  await other.end()
+  await wire.close()
+})

@@ -28,12 +28,14 @@ let reservation: Messaging
 let inventory: Messaging
 
 const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+const { promise: released, resolve: release } = Promise.withResolvers<void>()
 const confirmedSeats: string[] = []
 const handled = new Map<string, number>()
 const failing = new Map<string, number>()
 /** Ids for which inventory can't answer, or never does. */
 const stuck = new Set<string>()
 const silent = new Set<string>()
+const slowWhenTriedAgain = new Set<string>()
 
 beforeAll(async () => {
   broker = await createTestBroker()
@@ -59,6 +61,7 @@ beforeAll(async () => {
         const left = failing.get(reservationId) ?? 0
         failing.set(reservationId, left - 1)
         if (left > 0) throw new Error('not this time')
+        if (slowWhenTriedAgain.has(reservationId)) await released
         tx.say(send(SeatsConfirmed, { reservationId }))
       }),
     ],
@@ -127,6 +130,21 @@ describe('a message', () => {
     await confirmSeats(id)
     await eventually('it was answered after all', isConfirmed(id))
     expect(handled.get(id)).toBe(2)
+  })
+
+  test('that is tried again and takes long holds up no other that is tried again', async () => {
+    const [slow, quick] = [randomUUID(), randomUUID()]
+    failing.set(slow, 1)
+    failing.set(quick, 1)
+    slowWhenTriedAgain.add(slow)
+    // In one transaction, so that their time comes together.
+    await reservation.transact(async (tx) =>
+      tx.say(...[slow, quick].map((reservationId) => send(ConfirmSeats, { reservationId }))),
+    )
+    await eventually('the quick one was answered', isConfirmed(quick), 5_000)
+    expect(timesConfirmed(slow)).toBe(0)
+    release()
+    await eventually('the slow one was answered', isConfirmed(slow))
   })
 
   test('that nobody can read is kept as a dead letter and delays no other', async () => {

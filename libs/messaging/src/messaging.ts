@@ -7,10 +7,10 @@ import type { Logger } from '@holdfast/runtime/logger'
 import { type Loop, startLoop } from '@holdfast/runtime/loop'
 import { reached } from '@holdfast/runtime/moments'
 import { type Broker, type Consumer, type Delivery, openBroker } from './broker.ts'
-import { takeDueMessages } from './failures.ts'
+import { type FailedMessage, takeDueMessages } from './failures.ts'
 import type { Answerer, Handler, Task } from './handler.ts'
 import { type OutboxRow, outboxRow, startRelay } from './outbox.ts'
-import { createReceiver } from './receive.ts'
+import { createReceiver, type Receiver } from './receive.ts'
 import { type Ask, createAsker, startAnswering } from './request-reply.ts'
 import { deadQueueOf, queueOf, systemTopology } from './topology.ts'
 import { type Transact, transactor } from './transaction.ts'
@@ -79,12 +79,27 @@ export function openMessaging(options: {
     }
     loops.push(
       startLoop('retrying failed messages', retryPollMs, logger, async () => {
+        if (retrying >= concurrency) return false
         const due = await takeDueMessages(database)
-        for (const failed of due) await receiver.retry(failed)
+        for (const failed of due) retry(receiver, failed)
         return due.length > 0
       }),
       startLoop('cleaning the inbox', cleanEveryMs, logger, async () => (await database.run(cleanInbox)) > 0),
     )
+  }
+
+  let retrying = 0
+  /** Each by itself: one that waits for Stripe holds up neither the others nor the end of the process. */
+  function retry(receiver: Receiver, failed: FailedMessage): void {
+    retrying += 1
+    const trying = receiver
+      .retry(failed)
+      .catch((error: unknown) => logger.warn({ reason: reasonOf(error) }, 'the database is away; to be tried again'))
+      .finally(() => {
+        retrying -= 1
+        working.delete(trying)
+      })
+    working.add(trying)
   }
 
   function consumeWork(queue: string, work: (delivery: Delivery) => Promise<void>): Consumer {

@@ -103,7 +103,7 @@ export function openMessaging(options: {
   }
 
   function consumeWork(queue: string, work: (delivery: Delivery) => Promise<void>): Consumer {
-    let awaiting = false
+    let pausing: Promise<void> | undefined
     const consumer = broker.consume(queue, { prefetch: concurrency }, (delivery) => {
       const delivering = deliver(delivery).finally(() => working.delete(delivering))
       working.add(delivering)
@@ -114,15 +114,17 @@ export function openMessaging(options: {
         reached('before-ack')
         delivery.ack()
       } catch (error) {
-        // Neither handled nor recorded: the database is away. Give back, and hear nothing until it answers.
+        // Neither handled nor recorded: the database is away. Hear nothing until it answers, and only then give back: what comes
+        // again at once fails again, and RabbitMQ keeps count.
         logger.warn({ reason: reasonOf(error) }, 'the database is away; pausing')
+        const isFirst = !pausing
+        pausing ??= consumer.pause()
+        await pausing
         delivery.giveBack()
-        if (awaiting) return
-        awaiting = true
-        await consumer.pause()
+        if (!isFirst) return
         await databaseBack()
-        awaiting = false
         if (!stopping) await consumer.resume()
+        pausing = undefined
       }
     }
     return consumer
@@ -132,7 +134,7 @@ export function openMessaging(options: {
   async function databaseBack(): Promise<void> {
     while (!stopping) {
       await sleep(500)
-      const back = await database.one(ping).then(
+      const back = await database.run(touch).then(
         () => true,
         () => false,
       )
@@ -165,7 +167,8 @@ export function openMessaging(options: {
   }
 }
 
-const ping = statement<{ up: number }>('database.ping', 'select 1 as up')
+/** Touches nothing, and fails where nothing may be written: a standby answers every `select`. */
+const touch = statement('database.touch', `delete from inbox where id = '00000000-0000-0000-0000-000000000000'`)
 
 /** A queue is bound by what the contracts say: a handler for anything else would never be called. */
 function assertHeard(service: ServiceName, handlers: readonly (Handler | Task)[]): void {

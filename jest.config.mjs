@@ -5,5 +5,6 @@ export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/{libs,services,infra,tests}/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
+  setupFilesAfterEnv: ['<rootDir>/libs/testing/src/after-each-file.ts'],
   testTimeout: 30_000,
 }

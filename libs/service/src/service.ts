@@ -119,7 +119,9 @@ async function whenDatabaseIsThere(logger: Logger, work: () => Promise<void>): P
     try {
       return await work()
     } catch (error) {
-      const away = /ECONN|ENOTFOUND|EAI_AGAIN|timeout|terminat|starting up|shutting down|too many/i.test(reasonOf(error))
+      const away = /ECONN|ENOTFOUND|EAI_AGAIN|timeout|terminat|starting up|shutting down|too many/i.test(
+        reasonOf(error),
+      )
       if (!away || Date.now() > deadline) throw error
       logger.warn({ reason: reasonOf(error) }, 'the database is not there yet')
       await sleep(500)

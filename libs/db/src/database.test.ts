@@ -1,10 +1,11 @@
+import { Unavailable } from '@holdfast/contracts/errors'
 import { createLogger } from '@holdfast/runtime/logger'
 import { createTestDatabase, type TestDatabase } from '@holdfast/testing/database'
 import { eventually } from '@holdfast/testing/facts'
 import { openTcpProxy } from '@holdfast/testing/tcp-proxy'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import pg from 'pg'
-import { type Database, openDatabase, statement } from './database.ts'
+import { type Database, openDatabase, statement, translate } from './database.ts'
 import { migrate } from './migrate.ts'
 
 const logger = createLogger('test', { LOG_LEVEL: 'silent' })
@@ -46,3 +47,13 @@ test('a migration whose connection is cut while it waits for its turn fails, and
   await other.end()
   await wire.close()
 })
+
+test('a database that does not answer whoever connects is away: a service that starts waits for it', async () => {
+  const wire = await openTcpProxy({ port: Number(new URL(origin.url).port) })
+  wire.blackHole()
+  const url = new URL(origin.url)
+  Object.assign(url, { hostname: '127.0.0.1', port: wire.port })
+  const failure = async (work: Promise<unknown>) => translate(await work.catch((error: unknown) => error))
+  expect(await failure(migrate(url.href, [], logger))).toBeInstanceOf(Unavailable)
+  await wire.close()
+}, 20_000)

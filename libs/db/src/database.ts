@@ -174,7 +174,7 @@ function isLostConnection(error: Error & { code?: string }): boolean {
   ]
   return (
     codes.includes(error.code ?? '') ||
-    /connection terminated|query read timeout|client has encountered a connection error|not queryable/i.test(
+    /connection terminated|timeout expired|query read timeout|client has encountered a connection error|not queryable/i.test(
       error.message,
     )
   )

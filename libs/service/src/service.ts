@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { reasonOf } from '@holdfast/contracts/errors'
-import { type Database, openDatabase, statement } from '@holdfast/db/database'
+import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
+import { type Database, openDatabase, statement, translate } from '@holdfast/db/database'
 import { migrate } from '@holdfast/db/migrate'
 import { openReads, type Reads } from '@holdfast/db/reads'
 import { createVerifier, type Verifier } from '@holdfast/http/auth'
@@ -119,9 +119,7 @@ async function whenDatabaseIsThere(logger: Logger, work: () => Promise<void>): P
     try {
       return await work()
     } catch (error) {
-      const away = /ECONN|ENOTFOUND|EAI_AGAIN|timeout|terminat|starting up|shutting down|too many/i.test(
-        reasonOf(error),
-      )
+      const away = translate(error) instanceof Unavailable
       if (!away || Date.now() > deadline) throw error
       logger.warn({ reason: reasonOf(error) }, 'the database is not there yet')
       await sleep(500)

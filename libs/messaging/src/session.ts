@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf } from '@holdfast/contracts/errors'
 import { metrics } from '@holdfast/runtime/metrics'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
@@ -9,6 +8,8 @@ export interface Session {
   readonly connection: ChannelModel
   readonly posts: Channel
   readonly ended: Promise<string>
+  /** Tells of its end, at once if it has ended; what is given back stops that. Thousands wait for a moment in a session's life. */
+  onEnd(tell: (reason: string) => void): () => void
   readonly over: boolean
   /** The broker is short of memory or disk: it reads nothing that we send until it is well again. */
   readonly blocked: boolean
@@ -35,11 +36,18 @@ export async function openSession(url: string, name: string): Promise<Session> {
     clientProperties: { connection_name: name },
   })
   const { promise: ended, resolve } = Promise.withResolvers<string>()
-  let over = false
+  let over: string | undefined
+  const listeners = new Set<(reason: string) => void>()
+  const onEnd: Session['onEnd'] = (tell) => {
+    if (over !== undefined) tell(over)
+    else listeners.add(tell)
+    return () => listeners.delete(tell)
+  }
   const end = (reason: string) => {
-    if (over) return
-    over = true
+    if (over !== undefined) return
+    over = reason
     closeForGood(connection)
+    for (const tell of listeners) tell(reason)
     resolve(reason)
   }
   watch(connection, 'the connection', end)
@@ -59,13 +67,14 @@ export async function openSession(url: string, name: string): Promise<Session> {
   connection.on('unblocked', () => setBlocked(false))
   connection.on('handler-error', (error: Error) => end(`a handler threw: ${error.message}`))
   try {
-    const posts = attend(await withDeadline(connection.createChannel(), { ended }), 'the posting channel')
+    const posts = attend(await withDeadline(connection.createChannel(), { onEnd }), 'the posting channel')
     return {
       connection,
       posts,
       ended,
+      onEnd,
       get over() {
-        return over
+        return over !== undefined
       },
       get blocked() {
         return blocked
@@ -74,7 +83,7 @@ export async function openSession(url: string, name: string): Promise<Session> {
       openConfirmChannel: async (what) => attend(await connection.createConfirmChannel(), what),
       drop: async (channel) => {
         channels.delete(channel)
-        await withDeadline(channel.close(), { ended }).catch((error) => end(reasonOf(error)))
+        await withDeadline(channel.close(), { onEnd }).catch((error) => end(reasonOf(error)))
       },
       end,
       finish: async () => {
@@ -111,20 +120,15 @@ function watch(emitter: Emitter, what: string, end: (reason: string) => void): v
 }
 
 /** A reply that never comes, because the connection died while we waited for it, is a failure. */
-export async function withDeadline<T>(work: Promise<T>, session: Pick<Session, 'ended'>): Promise<T> {
-  const timer = new AbortController()
+export async function withDeadline<T>(work: Promise<T>, session: Pick<Session, 'onEnd'>): Promise<T> {
+  const { promise: failure, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error('the broker did not answer in time')), setupTimeoutMs)
+  const stopListening = session.onEnd((reason) => reject(new Error(reason)))
   try {
-    return await Promise.race([
-      work,
-      session.ended.then((reason): never => {
-        throw new Error(reason)
-      }),
-      sleep(setupTimeoutMs, undefined, { signal: timer.signal }).then((): never => {
-        throw new Error('the broker did not answer in time')
-      }),
-    ])
+    return await Promise.race([work, failure])
   } finally {
-    timer.abort()
+    clearTimeout(timer)
+    stopListening()
     work.catch(() => {})
   }
 }

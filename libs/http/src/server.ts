@@ -248,9 +248,13 @@ async function runOnce<Result>(
       await storeAnswer(database, key, { status: route.status ?? 200, body: result })
     return result
   } catch (error) {
-    if (key.isAnswered) throw error
-    if (isStorable(error)) await storeAnswer(database, key, answerOf(error, requestId))
-    else await releaseIdempotent(database, key).catch(() => {})
+    // Also where an answer was written: its transaction may have been undone, and run again to another end. An answer that
+    // stands is not changed by this.
+    if (!isStorable(error)) await releaseIdempotent(database, key).catch(() => {})
+    else
+      await storeAnswer(database, key, answerOf(error, requestId)).catch((cause: unknown) => {
+        if (!key.isAnswered) throw cause
+      })
     throw error
   }
 }

@@ -19,8 +19,14 @@ export interface Catalogue {
 
 const plenty = 100_000
 const usualSlots = 5
-/** How few seats, and for how many guests. */
-const few = { scarce: { seats: 9, guests: 12 }, 'short and scarce': { seats: 3, guests: 4 } } as const
+/**
+ * How few seats, for how many guests, and how many guests of other slots come between two of them. Some twenty seconds: then
+ * the seats of a hold that ended are free again although its payment could not be closed, and are taken before it is made.
+ */
+const few = {
+  scarce: { seats: 9, guests: 12, between: 0 },
+  'short and scarce': { seats: 3, guests: 4, between: 10 },
+} as const
 
 /** Made before the first fault. */
 export async function openCatalogue(
@@ -60,11 +66,16 @@ export async function openCatalogue(
     offer: (kind) => {
       const turn = turns.get(kind) ?? 0
       turns.set(kind, turn + 1)
-      // A scarce slot is for those who come one after the other; of plenty everybody takes another.
-      const index = kind in few ? Math.floor(turn / few[kind as keyof typeof few].guests) : turn
+      const index = kind === 'usual' || kind === 'short' ? turn : slotOf(turn, few[kind])
       return slots[kind][index % slots[kind].length] as Offer
     },
   }
+}
+
+/** Slots are filled side by side, as many at a time as it takes to keep the guests of each apart. */
+function slotOf(turn: number, { guests, between }: (typeof few)[keyof typeof few]): number {
+  const side = between + 1
+  return Math.floor(turn / (guests * side)) * side + (turn % side)
 }
 
 /** On a machine that is just starting many processes at once. One too many of them is nobody's trouble. */

@@ -1,19 +1,11 @@
+import { stripeEvents } from '@holdfast/contracts/stripe-events'
 import { z } from 'zod'
 import { type Finding, fault, isNear, note, ok, reasonOf, skewOf, warning } from './doctor-finding.ts'
 
-/** The version our Stripe library is pinned to, and what payment listens to (services/payment/src/webhook.ts). */
+/** The version our Stripe library is pinned to. */
 const apiVersion = '2026-10-28.endive'
 const webhookPath = '/v1/webhooks/stripe'
-const webhookEvents = [
-  'payment_intent.succeeded',
-  'payment_intent.payment_failed',
-  'payment_intent.canceled',
-  'payment_intent.requires_action',
-  'payment_intent.processing',
-  'charge.refunded',
-  'refund.updated',
-  'refund.failed',
-]
+const webhookEvents = Object.values(stripeEvents).flat()
 const patienceMs = 10_000
 
 export async function checkAccounts(environment: NodeJS.ProcessEnv): Promise<Finding[]> {

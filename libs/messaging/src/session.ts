@@ -65,7 +65,6 @@ export async function openSession(url: string, name: string): Promise<Session> {
   }
   connection.on('blocked', () => setBlocked(true))
   connection.on('unblocked', () => setBlocked(false))
-  connection.on('handler-error', (error: Error) => end(`a handler threw: ${error.message}`))
   try {
     const posts = attend(await withDeadline(connection.createChannel(), { onEnd }), 'the posting channel')
     return {

@@ -7,6 +7,8 @@ import type { SeenIntent } from './payment.ts'
 export type Subject =
   | { readonly about: 'intent'; readonly intent: SeenIntent; readonly createdAt: string }
   | { readonly about: 'refunds'; readonly paymentIntentId: string }
+  /** One that was deleted. */
+  | { readonly about: 'customer'; readonly customer: string }
 
 export interface ParkedEvent {
   readonly id: string
@@ -57,9 +59,19 @@ export async function insertEvent(
   state: 'done' | 'ignored' | 'parked',
   subject: Subject | undefined,
 ): Promise<boolean> {
-  const intentId = subject && (subject.about === 'intent' ? subject.intent.id : subject.paymentIntentId)
   const kept = subject && JSON.stringify(withoutSecret(subject))
-  return (await tx.run(insert, [event.id, event.type, state, intentId ?? null, kept ?? null])) > 0
+  return (await tx.run(insert, [event.id, event.type, state, subject ? intentOf(subject) : null, kept ?? null])) > 0
+}
+
+function intentOf(subject: Subject): string | null {
+  switch (subject.about) {
+    case 'intent':
+      return subject.intent.id
+    case 'refunds':
+      return subject.paymentIntentId
+    case 'customer':
+      return null
+  }
 }
 
 export const knowsEvent = async (queries: Queries, id: string) => (await queries.maybeOne(know, [id])) !== undefined

@@ -200,3 +200,15 @@ async function addedIn(numbers: string[]): Promise<string[]> {
 async function defaults(): Promise<string[]> {
   return (await list()).filter((card: { isDefault: boolean }) => card.isDefault).map((card: { id: string }) => card.id)
 }
+
+describe('a customer that somebody deletes in the dashboard', () => {
+  test('takes its cards along, and the guest may begin anew', async () => {
+    await add(cards.ok)
+    const customer = String((await stack.stripe.client.customers.list({ limit: 1 })).data[0]?.id)
+    await stack.stripe.client.customers.del(customer)
+    await eventually('the card is gone', async () => (await list()).length === 0)
+    expect(await add(cards.mastercard)).toMatchObject({ status: 200, body: { data: { isDefault: true } } })
+    const [newest] = (await stack.stripe.client.customers.list({ limit: 1 })).data
+    expect(newest?.id).not.toBe(customer)
+  })
+})

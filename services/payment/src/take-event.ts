@@ -1,3 +1,4 @@
+import { forgetCustomer } from './customers.ts'
 import { finishEvent, insertEvent, knowsEvent, lockParkedEvent, parkEventAgain, type Subject } from './event-store.ts'
 import { recordIntent } from './record-intent.ts'
 import { lockPayment, lockPaymentOfIntent, tryClosingNow } from './store.ts'
@@ -33,6 +34,10 @@ export async function takeParkedEvent(calls: StripeCalls): Promise<boolean> {
 
 async function apply(tx: Tx, eventId: string, subject: Subject): Promise<'done' | 'parked'> {
   if (subject.about === 'intent') return applyIntent(tx, subject)
+  if (subject.about === 'customer') {
+    await forgetCustomer(tx, subject.customer)
+    return 'done'
+  }
   const { paymentIntentId } = subject
   const payment = await lockPaymentOfIntent(tx, paymentIntentId)
   if (!payment) return 'parked'

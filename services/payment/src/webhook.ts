@@ -1,5 +1,6 @@
 import { DomainError } from '@holdfast/contracts/errors'
 import { stripeWebhook } from '@holdfast/contracts/routes/payments'
+import { stripeEvents } from '@holdfast/contracts/stripe-events'
 import type { Database } from '@holdfast/db/database'
 import { router } from '@holdfast/http/server'
 import type { Parts } from '@holdfast/service/service'
@@ -7,20 +8,15 @@ import type { z } from 'zod'
 import type { Subject } from './event-store.ts'
 import type { StripeDoor } from './stripe.ts'
 import type { StripeCalls } from './stripe-calls.ts'
-import { AboutIntent, Intent, type StripeEvent } from './stripe-objects.ts'
+import { AboutIntent, Customer, Intent, type StripeEvent } from './stripe-objects.ts'
 import { takeEvent } from './take-event.ts'
 
 /** Stripe's events are small, but a charge with everything expanded is more than a request of ours may be. */
 const bodyLimitBytes = 1024 * 1024
 
-const aboutIntents = new Set([
-  'payment_intent.succeeded',
-  'payment_intent.payment_failed',
-  'payment_intent.canceled',
-  'payment_intent.requires_action',
-  'payment_intent.processing',
-])
-const aboutRefunds = new Set(['charge.refunded', 'refund.updated', 'refund.failed'])
+const aboutIntents = new Set<string>(stripeEvents.intents)
+const aboutRefunds = new Set<string>(stripeEvents.refunds)
+const aboutCustomers = new Set<string>(stripeEvents.customers)
 
 /** Stripe's events over HTTP: signed, of a shape that we know, and stored with their effect before Stripe is answered. */
 export function serveWebhook(
@@ -48,6 +44,7 @@ export function serveWebhook(
 function subjectOf({ type, object, createdAt }: StripeEvent): Subject | undefined {
   if (aboutIntents.has(type))
     return { about: 'intent', intent: orInvalid(Intent, object), createdAt: createdAt.toISOString() }
+  if (aboutCustomers.has(type)) return { about: 'customer', customer: orInvalid(Customer, object).id }
   if (!aboutRefunds.has(type)) return undefined
   const paymentIntentId = orInvalid(AboutIntent, object)
   // A charge that was made without an intent is none of ours.

@@ -75,8 +75,9 @@ export function readPayment({
   })
 }
 
-/** The one that was paid, else the latest. */
-const currentOf = (intents: readonly Intent[]) => intents.find(isCaptured) ?? intents.at(-1)
+/** The one that was paid, else the latest that the guest may pay: not what somebody has paid otherwise than asked. */
+const currentOf = (intents: readonly Intent[]) =>
+  intents.find(isCaptured) ?? intents.findLast(({ mismatch }) => mismatch === null) ?? intents.at(-1)
 
 async function within(ms: number, work: Promise<void>): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>()

@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { PaymentCaptured, PaymentProgressed } from '@holdfast/contracts/messages/payment'
+import { statement } from '@holdfast/db/database'
+import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { type PaymentStack, startPaymentStack } from './payment.fixture.ts'
 import { cards } from './stripe.fixture.ts'
 
+const intents = statement<{ id: string }>(
+  'test.intents',
+  'select i.id from payment_intent i join payment p on p.id = i.payment_id where p.reservation_id = $1',
+)
 let stack: PaymentStack
 
 beforeAll(async () => {
@@ -33,6 +39,22 @@ describe('reading a payment', () => {
     const { reservationId } = await stack.opened()
     await Promise.all(Array.from({ length: 10 }, () => stack.read(reservationId)))
     expect(await stack.stripe.requests('payment_intents.retrieve')).toHaveLength(1)
+  })
+
+  test('shows what the guest may pay, not what somebody has paid by hand otherwise than asked', async () => {
+    const { reservationId, paymentIntentId } = await stack.opened()
+    const stray = await stack.stripe.client.paymentIntents.create({
+      ...{ amount: 1_234, currency: 'usd', payment_method: 'pm_card_visa', confirm: true },
+      ...{ return_url: 'https://example.com', metadata: { reservationId, attempt: '99' } },
+    })
+    await stack.stripe.release()
+    await eventually('the stray payment is known', async () => {
+      const rows = await stack.database.many(intents, [reservationId])
+      return rows.some(({ id }) => id === stray.id)
+    })
+    expect(await stack.read(reservationId)).toMatchObject({
+      ...{ paymentIntentId, stripeStatus: 'requires_payment_method', captures: [] },
+    })
   })
 
   test('while Stripe is away answers with what was seen last', async () => {

@@ -114,8 +114,8 @@ export function openMessaging(options: {
         reached('before-ack')
         delivery.ack()
       } catch (error) {
-        // Neither handled nor recorded: the database is away. Hear nothing until it answers, and only then give back: what comes
-        // again at once fails again, and RabbitMQ keeps count.
+        // Neither handled nor recorded: the database is away. Give back when nothing more is heard, and hear again when it
+        // answers: what comes again at once fails again, and RabbitMQ keeps count.
         logger.warn({ reason: reasonOf(error) }, 'the database is away; pausing')
         const isFirst = !pausing
         pausing ??= consumer.pause()

@@ -58,7 +58,7 @@ export async function recordIntent(
       await saveIntent(tx, payment, { ...facts, capturedAt: new Date() })
       await noteMoney(tx, payment)
       await tellCapture(tx, payment, seen.id)
-      // Nobody is to pay twice: what is open beside it is cancelled, or found to be paid as well and given back.
+      // What is open beside it is cancelled some seconds later, or found to be paid as well by then, and given back.
       if (others.some(isOpen)) await setClosing(tx, payment)
       await orderWhatFollows(tx, payment, seen)
       await orderWhatIsNew(tx, payment, known, seen)

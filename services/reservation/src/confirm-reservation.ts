@@ -69,7 +69,7 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
     return paid.status === 'expired' ? await whenDecided(database, paid, patienceMs, isDecided) : paid
   }
 
-  /** Until its payment is closed, money may still come in time: that the hold has expired is said when it has. */
+  /** Until its payment is closed, or closing was given up, money may still come in time: "expired" is said when it has. */
   async function whenOver(reservation: Seen): Promise<Seen> {
     const decided = await whenDecided(database, reservation, patienceMs, (seen) => !isOpen(seen))
     if (isOpen(decided)) throw new Unavailable('the payment could not be closed yet')

@@ -9,12 +9,12 @@ import {
   isGone,
   isOver,
   isSurelyPaid,
+  left,
   type Model,
   priceFor,
   priceNow,
   type Slot,
   type Span,
-  taken,
 } from './model.ts'
 import { cancelOpen, settle } from './observe.ts'
 import { type Allowed, ask, codeOf, follow, nothing, type World } from './world.ts'
@@ -46,19 +46,18 @@ export async function hold(model: Model, world: World, user: string, wish: HoldW
 
 function holdAnswers(model: Model, user: string, slot: Slot, guests: number, span: Span): Allowed {
   if (guests > slot.experience.maxGuests) return { VALIDATION_ERROR: nothing }
-  const { least, most } = taken(model, slot, span)
-  const [fewest, free] = [slot.capacity - most, slot.capacity - least]
+  const { least, most } = left(model, slot, span)
   const isOpen = slot.isOpen || !model.isAlone
   return {
-    ok: isOpen && guests <= free && ((body) => addBooking(model, user, slot, guests, body, span)),
-    TIME_SLOT_NOT_AVAILABLE: (!slot.isOpen || fewest <= 0 || !model.isAlone) && nothing,
+    ok: isOpen && guests <= most && ((body) => addBooking(model, user, slot, guests, body, span)),
+    TIME_SLOT_NOT_AVAILABLE: (!slot.isOpen || least <= 0 || !model.isAlone) && nothing,
     NOT_ENOUGH_CAPACITY:
       isOpen &&
-      fewest < guests &&
-      free > 0 &&
+      least < guests &&
+      most > 0 &&
       (({ details: { available } }) => {
-        expect(available).toBeGreaterThanOrEqual(Math.max(1, fewest))
-        expect(available).toBeLessThanOrEqual(Math.min(free, guests - 1))
+        expect(available).toBeGreaterThanOrEqual(Math.max(1, least))
+        expect(available).toBeLessThanOrEqual(Math.min(most, guests - 1))
       }),
   }
 }

@@ -31,8 +31,9 @@ export interface Slot {
   capacity: number
   isOpen: boolean
   pricePerGuest: number | null
-  /** All prices it ever had: with others about, a hold may have got any of them. */
+  /** All that it ever had: with others about, a hold may have met any of them. */
   readonly prices: Set<number>
+  readonly capacities: Set<number>
 }
 
 export interface Booking {
@@ -147,13 +148,25 @@ function seatsOf(booking: Booking, span: Span): [number, number] {
     : [0, guests]
 }
 
+interface Range {
+  readonly least: number
+  readonly most: number
+}
+
 /** What may be taken of a slot, by all bookings but one. With others about, anything may. */
-export function taken(model: Model, slot: Slot, span: Span, but?: Booking): { least: number; most: number } {
+export function taken(model: Model, slot: Slot, span: Span, but?: Booking): Range {
   if (!model.isAlone) return { least: 0, most: slot.capacity }
   const all = model.bookings.filter((booking) => booking.slot === slot && booking !== but)
   const seats = all.map((booking) => seatsOf(booking, span))
   const sum = (of: (range: [number, number]) => number) => seats.reduce((total, range) => total + of(range), 0)
   return { least: sum(([least]) => least), most: sum(([, most]) => most) }
+}
+
+/** What may be left of a slot. With others about, its capacity may be changed while somebody asks. */
+export function left(model: Model, slot: Slot, span: Span): Range {
+  const { least, most } = taken(model, slot, span)
+  if (!model.isAlone) return { least: 0, most: Math.max(...slot.capacities) }
+  return { least: slot.capacity - most, most: slot.capacity - least }
 }
 
 export interface View {

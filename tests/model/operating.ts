@@ -14,7 +14,8 @@ export interface SlotPatch {
 
 export async function changeSlot(model: Model, world: World, slot: Slot, patch: SlotPatch): Promise<void> {
   const { capacity = slot.capacity, status, pricePerGuest } = patch
-  // Whatever the answer says, a hold that is on its way at this moment may have got either price.
+  // Whatever the answer says, a hold that is on its way at this moment may have met either.
+  slot.capacities.add(capacity)
   if (pricePerGuest !== undefined) slot.prices.add(pricePerGuest ?? slot.experience.pricePerGuest)
   const { answer, span } = await ask(world, catalog.updateTimeSlot, {
     as: operator,

@@ -91,8 +91,10 @@ function moneyEnds(booking: Booking): string[] {
     return [!paying?.returned ? 'paid' : paying.returned < price ? 'partially_refunded' : 'refunded']
   }
   if (paid.length > 0) return ['refunded']
-  // Of one that has ended the last news may have come after its end, when it was news to nobody.
-  return isGone(booking) ? progress : progress.slice(-1)
+  // Of one that has ended the last news may have come after its end, when it was news to nobody. A look at Stripe shows the
+  // last decline only: what is heard later of one before it is news, also to a conversion that came in between.
+  const declines = progress.filter((one) => one === 'failed')
+  return isGone(booking) ? progress : [...progress.slice(-1), ...declines.slice(1)]
 }
 
 /** What became of money that did not simply pay; of several such payments, of any of them. */

@@ -36,8 +36,8 @@ export async function newModel(stack: TestStack, isAlone: boolean): Promise<Mode
     const startsAt = new Date(Date.now() + leadDays * day).toISOString()
     const endsAt = new Date(Date.now() + (leadDays + 1) * day).toISOString()
     const { id } = await aTimeSlot(stack, experience.id, { startsAt, endsAt, capacity })
-    const prices = new Set([experience.pricePerGuest])
-    return { id, experience, isEarly: leadDays >= 30, capacity, isOpen: true, pricePerGuest: null, prices }
+    const [prices, capacities] = [new Set([experience.pricePerGuest]), new Set([capacity])]
+    return { id, experience, isEarly: leadDays >= 30, capacity, isOpen: true, pricePerGuest: null, prices, capacities }
   }
   const [long, short] = await Promise.all([offered(900, 3_333), offered(2, 9_995)])
   const slots = await Promise.all([slotOf(long, 40, 8), slotOf(long, 10, 6), slotOf(short, 40, 5)])

@@ -20,6 +20,8 @@ import { abandonCall, type Call, pendingCallOf, type StripeCalls, type Tx, write
 
 /** One call cancels an intent; another may have to be settled before it. */
 const stepLimit = 6
+/** Whoever orders it begins at once; did he die, the reconciler goes on. */
+const leaseSeconds = 5
 /** How soon a Stripe that was away is asked again: that it is back is noticed within ten seconds, the breaker's wait included. */
 const againSeconds = 1.5
 
@@ -73,7 +75,7 @@ export function closePayment(calls: StripeCalls, closeNow: CloseNow) {
       // Never opened: a tombstone, so that an attempt which comes late finds it closed.
       await insertPaymentIfNew(tx, { reservationId, userId: null, amountMinor: null, currency: null, state: 'closed' })
       const payment = await lockPayment(tx, reservationId)
-      if (payment) await setClosing(tx, payment)
+      if (payment) await setClosing(tx, payment, leaseSeconds)
     })
     await closeNow(reservationId)
   })

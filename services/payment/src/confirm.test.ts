@@ -54,20 +54,68 @@ test('a card that was refused because a bank had not decided on another is charg
 
 test('a card that nobody could charge for minutes is not charged when its payment is to be closed', async () => {
   const { reservationId, paymentIntentId, stripeMethodId } = await openedWithCard()
-  // What a process leaves behind that dies before the call, when no other is there to take it up.
-  const work = { operation: 'payment_intents.confirm', reservationId, attempt: 2, paymentIntentId, stripeMethodId }
-  await stack.database.run(leaveBehind, [`reservation:${reservationId}:2:confirm`, JSON.stringify(work), reservationId])
+  await leaveConfirm({ reservationId, paymentIntentId, stripeMethodId }, { agedMinutes: 20, dueSeconds: 0 })
   await eventually('it was seen', async () => !(await stack.database.maybeOne(findDue, [reservationId])))
   await stack.close(reservationId)
   await stack.hears(PaymentClosed, reservationId)
   expect(await stack.stripe.requests('payment_intents.confirm')).toEqual([])
 })
 
+test('a card is not charged any more once its payment is being closed', async () => {
+  const { reservationId, paymentIntentId, stripeMethodId } = await openedWithCard()
+  // By an instance that dies right after it has said so.
+  await stack.database.run(beginClosing, [reservationId])
+  await leaveConfirm({ reservationId, paymentIntentId, stripeMethodId }, { agedMinutes: 0, dueSeconds: 0 })
+  await eventually('it was seen', async () => !(await stack.database.maybeOne(findDue, [reservationId])))
+  await stack.close(reservationId)
+  await stack.hears(PaymentClosed, reservationId)
+  expect(await stack.stripe.requests('payment_intents.confirm')).toEqual([])
+})
+
+test('a card whose charge was under way is not charged beside another payment that has come meanwhile', async () => {
+  const { reservationId, paymentIntentId, stripeMethodId } = await openedWithCard()
+  await leaveConfirm({ reservationId, paymentIntentId, stripeMethodId }, { agedMinutes: 0, dueSeconds: 3 })
+  const metadata = { reservationId, attempt: '1' }
+  const byHand = await stack.stripe.client.paymentIntents.create({ amount: 15_000, currency: 'usd', metadata })
+  await stack.stripe.payWith(cards.ok, { clientSecret: String(byHand.client_secret) })
+  await stack.hears(PaymentCaptured, reservationId)
+  await eventually(
+    'it is called off',
+    async () => (await stack.database.one(stateOf, [reservationId])).state !== 'pending',
+  )
+  expect(await stack.stripe.client.paymentIntents.retrieve(paymentIntentId)).toMatchObject({ status: 'canceled' })
+  const confirms = await stack.stripe.requests('payment_intents.confirm')
+  expect(confirms.map((one: { path: string }) => one.path)).toEqual([`/v1/payment_intents/${byHand.id}/confirm`])
+})
+
+/** What a process leaves behind that dies before the call. */
+async function leaveConfirm(
+  about: { reservationId: string; paymentIntentId: string; stripeMethodId: string },
+  { agedMinutes, dueSeconds }: { agedMinutes: number; dueSeconds: number },
+) {
+  const { reservationId } = about
+  const work = JSON.stringify({ operation: 'payment_intents.confirm', attempt: 2, ...about })
+  await stack.database.run(leaveBehind, [
+    `reservation:${reservationId}:2:confirm`,
+    work,
+    reservationId,
+    dueSeconds,
+    agedMinutes,
+  ])
+}
 const leaveBehind = statement(
   'test.leave-behind',
   `insert into stripe_call (key, operation, work, reservation_id, state, retry_at, created_at, updated_at)
-   values ($1, 'payment_intents.confirm', $2, $3, 'pending', now(), now() - interval '20 minutes',
-     now() - interval '20 minutes')`,
+   select $1, 'payment_intents.confirm', $2, $3, 'pending', now() + make_interval(secs => $4), at, at
+   from (select now() - make_interval(mins => $5)) as written (at)`,
+)
+const beginClosing = statement(
+  'test.begin-closing',
+  `update payment set state = 'closing', close_at = now() + interval '1 hour' where reservation_id = $1`,
+)
+const stateOf = statement<{ state: string }>(
+  'test.state-of',
+  `select state from stripe_call where reservation_id = $1 and operation = 'payment_intents.confirm'`,
 )
 const findDue = statement(
   'test.find-due',

@@ -58,8 +58,8 @@ export async function recordIntent(
       await saveIntent(tx, payment, { ...facts, capturedAt: new Date() })
       await noteMoney(tx, payment)
       await tellCapture(tx, payment, seen.id)
-      // What is open beside it is cancelled some seconds later, or found to be paid as well by then, and given back.
-      if (others.some(isOpen)) await setClosing(tx, payment)
+      // What is open beside it is cancelled, or found to be paid as well, and given back.
+      if (others.some(isOpen)) await setClosing(tx, payment, 0)
       await orderWhatFollows(tx, payment, seen)
       await orderWhatIsNew(tx, payment, known, seen)
       break

@@ -34,7 +34,7 @@ const bumpRevision = statement<{ revision: number }>(
 )
 const beginClosing = statement(
   'payment.begin-closing',
-  `update payment set state = 'closing', close_at = now() + interval '5 seconds', updated_at = now()
+  `update payment set state = 'closing', close_at = now() + make_interval(secs => $2), updated_at = now()
    where id = $1 and state = 'open'`,
 )
 const close = statement(
@@ -77,7 +77,9 @@ export const lockPaymentOfIntent = (tx: Queries, intentId: string) => tx.maybeOn
 export const findPayment = (queries: Queries, reservationId: string) => queries.maybeOne(find, [reservationId])
 export const intentsOf = (queries: Queries, payment: Payment) => queries.many(intents, [payment.id])
 export const nextRevision = async (tx: Queries, payment: Payment) => (await tx.one(bumpRevision, [payment.id])).revision
-export const setClosing = (tx: Queries, payment: Payment) => tx.run(beginClosing, [payment.id])
+/** Nothing more is opened or charged from here on. The reconciler takes it up `inSeconds`. */
+export const setClosing = (tx: Queries, payment: Payment, inSeconds: number) =>
+  tx.run(beginClosing, [payment.id, inSeconds])
 export const setClosed = (tx: Queries, payment: Payment) => tx.run(close, [payment.id])
 /** Payments whose closing is due, with a lease of five seconds on each. */
 export const takePaymentsToClose = (queries: Queries, limit: number) => queries.many(takeClosing, [limit])

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { DomainError } from '@holdfast/contracts/errors'
 import type { Route } from '@holdfast/contracts/route'
 import type { Database } from '@holdfast/db/database'
@@ -26,6 +27,7 @@ import {
   releaseIdempotent,
   type StoredAnswer,
   storeAnswer,
+  storedAnswer,
 } from './idempotency.ts'
 import { parseJson } from './json.ts'
 
@@ -248,13 +250,28 @@ async function runOnce<Result>(
       await storeAnswer(database, key, { status: route.status ?? 200, body: result })
     return result
   } catch (error) {
-    // Also where an answer was written: its transaction may have been undone, and run again to another end. An answer that
-    // stands is not changed by this.
     if (!isStorable(error)) await releaseIdempotent(database, key).catch(() => {})
-    else
-      await storeAnswer(database, key, answerOf(error, requestId)).catch((cause: unknown) => {
-        if (!key.isAnswered) throw cause
-      })
+    else {
+      const standing = await storeRefusal(database, key, answerOf(error, requestId))
+      if (standing) return new Replay(standing)
+    }
     throw error
+  }
+}
+
+/** Also where the handler has written an answer: its transaction may have been undone, and run again to another end. */
+async function storeRefusal(
+  database: Database,
+  key: IdempotencyKey,
+  refusal: StoredAnswer,
+): Promise<StoredAnswer | undefined> {
+  try {
+    await storeAnswer(database, key, refusal)
+    return undefined
+  } catch (cause) {
+    const standing = await storedAnswer(database, key)
+    if (!standing) throw cause
+    // The handler's own, or of another run that has taken over the lease: a key has one answer.
+    return isDeepStrictEqual(standing, refusal) ? undefined : standing
   }
 }

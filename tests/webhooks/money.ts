@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import * as reservations from '@holdfast/contracts/routes/reservations'
 import { eventually } from '@holdfast/testing/facts'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -107,6 +108,16 @@ export function money(stack: TestStack): void {
       })
       expect((await confirm(pending.id, pending.paymentIntentId)).status).toBe(200)
       expect(await refundsOf(pending.paymentIntentId)).toEqual([])
+    })
+
+    test('is not called off as long as it can still be paid, though its seats are given back', async () => {
+      const pending = await anExpiredOneThatCanBePaid()
+      const key = randomUUID()
+      const body = { reservationId: pending.id, paymentIntentId: pending.paymentIntentId }
+      const confirmOnce = () => stack.api.call(reservations.confirmReservation, { as: guest, body, key })
+      expectError(await confirmOnce(), 'SERVICE_UNAVAILABLE')
+      await pay(pending.clientSecret)
+      await eventually('the same request is confirmed', async () => (await confirmOnce()).status === 200)
     })
 
     test('finds its seats sold: it is refunded, exactly once', async () => {

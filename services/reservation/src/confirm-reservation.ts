@@ -69,10 +69,11 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
     return paid.status === 'expired' ? await whenDecided(database, paid, patienceMs, isDecided) : paid
   }
 
-  /** Until its payment is closed, or closing was given up, money may still come in time: "expired" is said when it has. */
+  /** Until its payment is closed money may still come, also where the seats were not kept for so long. */
   async function whenOver(reservation: Seen): Promise<Seen> {
     const decided = await whenDecided(database, reservation, patienceMs, (seen) => !isOpen(seen))
-    if (isOpen(decided)) throw new Unavailable('the payment could not be closed yet')
+    const mayBePaid = isOpen(decided) || (decided.status === 'expired' && decided.payment === 'closing')
+    if (mayBePaid) throw new Unavailable('the payment could not be closed yet')
     if (decided.payment !== 'captured') throw new DomainError('HOLD_EXPIRED')
     return decided
   }

@@ -226,6 +226,7 @@ export function money(stack: TestStack): void {
   })
 
   test('a payment of the open intent after another has paid is refunded; payment-status names the one that pays', async () => {
+    await cancellingHangs()
     const pending = await aPendingReservation(stack, guest)
     const paying = await stack.emulator.stripe.paymentIntents.create({
       amount: total,

@@ -1,7 +1,7 @@
 import { type ErrorCode, errors } from '@holdfast/contracts/errors'
 import { allRoutes } from '@holdfast/contracts/routes/all'
 import { listTimeSlots, updateTimeSlot } from '@holdfast/contracts/routes/catalog'
-import { convertHold, listReservations } from '@holdfast/contracts/routes/reservations'
+import { convertHold, getReservation, listReservations } from '@holdfast/contracts/routes/reservations'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import type { OpenAPIV3_1 } from 'openapi-types'
@@ -63,6 +63,16 @@ test.each(allRoutes.map((route) => [`${route.method} ${route.url}`, route] as co
 test('nothing is described that is not in the contract', () => {
   const described = Object.values(document.paths ?? {}).flatMap((path) => Object.keys(path ?? {}))
   expect(described).toHaveLength(allRoutes.length)
+})
+
+test('what several answers share has a name, and every name leads to one that is described', () => {
+  const schemaOf = (name: string) => document.components?.schemas?.[name] as OpenAPIV3_1.SchemaObject | undefined
+  const answer = operationOf(getReservation)?.responses[200]?.content?.['application/json']?.schema
+  expect(answer).toMatchObject({ properties: { reservation: { $ref: '#/components/schemas/Reservation' } } })
+  expect(schemaOf('Reservation')?.properties).toMatchObject({ experience: { $ref: '#/components/schemas/Experience' } })
+  expect(schemaOf('PaymentStatus')?.enum).toContain('requires_action')
+  const used = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name)
+  expect(Object.keys(document.components?.schemas ?? {}).sort()).toEqual([...new Set(used)].sort())
 })
 
 describe('the idempotency key', () => {

@@ -6,8 +6,9 @@ import * as catalog from '@holdfast/contracts/routes/catalog'
 import * as operations from '@holdfast/contracts/routes/operations'
 import * as payments from '@holdfast/contracts/routes/payments'
 import * as reservations from '@holdfast/contracts/routes/reservations'
+import * as values from '@holdfast/contracts/values'
 import Fastify, { type FastifySchema } from 'fastify'
-import { createJsonSchemaTransform } from 'fastify-type-provider-zod'
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import type { OpenAPIV3_1 } from 'openapi-types'
 import { z } from 'zod'
 import { description, flow, headerComponents, headersOf, tagOf, tags } from './openapi-words.ts'
@@ -32,7 +33,8 @@ export async function describeApi(): Promise<OpenAPIV3_1.Document> {
         headers: headerComponents,
       },
     },
-    transform: toJsonSchema,
+    transform: createJsonSchemaTransform(options),
+    transformObject: createJsonSchemaTransformObject(options),
   })
   app.register((scope, _options, done) => {
     for (const route of inReadingOrder())
@@ -48,19 +50,29 @@ export async function describeApi(): Promise<OpenAPIV3_1.Document> {
   await app.ready()
   const document = app.swagger() as OpenAPIV3_1.Document
   await app.close()
-  return withHeaders(document)
+  return withHeaders(withoutUnused(document))
 }
 
-const toJsonSchema = createJsonSchemaTransform({
+const options = {
   zodToJsonConfig: {
     // What zod adds and nobody reads: a screenful of regular expression behind a format, and the limits of JavaScript.
-    override: ({ jsonSchema }) => {
+    override: ({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }) => {
       if (jsonSchema.format) delete jsonSchema.pattern
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
     },
   },
-})
+}
+
+/** What several answers share is described once, under a name that a generated client can give its type. */
+const { Experience, TimeSlot, Discount, Price, AppliedDiscounts, Refund, Pagination } = values
+const { ReservationStatus, PaymentStatus, Outcome } = values
+const models = {
+  ...{ Experience, TimeSlot, PricedTimeSlot: catalog.PricedTimeSlot, Discount, Price, AppliedDiscounts, Pagination },
+  ...{ Reservation: reservations.Reservation, ReservationStatus, PaymentStatus, Outcome, Refund },
+  ...{ PaymentMethod: payments.PaymentMethod, Finding: operations.Finding },
+}
+for (const [id, schema] of Object.entries(models)) z.globalRegistry.add(schema, { id })
 
 const names = new Map<unknown, string>(
   Object.entries({ ...reservations, ...payments, ...catalog, ...operations }).map(([name, value]) => [value, name]),
@@ -138,6 +150,16 @@ function errorResponse(bodies: readonly { error: string; message: string }[]): o
     .meta({ examples })
   const text = bodies.map(({ error, message }) => `- \`${error}\`: ${message}`).join('\n')
   return { description: text, content: { 'application/json': { schema } } }
+}
+
+/** Each model is printed as it is sent and as it is answered, and most are only answered. */
+function withoutUnused(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
+  const { schemas = {} } = document.components ?? {}
+  const text = JSON.stringify(document)
+  const unused = Object.keys(schemas).filter((name) => !text.includes(`"#/components/schemas/${name}"`))
+  for (const name of unused) delete schemas[name]
+  // Some may have been used by those alone.
+  return unused.length > 0 ? withoutUnused(document) : document
 }
 
 function withHeaders(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {

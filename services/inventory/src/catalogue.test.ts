@@ -210,6 +210,14 @@ describe('looking for a time slot', () => {
     })
   })
 
+  test('lists those to come, and what has begun for who asks for it', async () => {
+    const begun = await newSlot(inventory.database, { startsInDays: -1 })
+    const list = async (query: string) =>
+      (await inventory.call('GET', `/v1/experiences/${begun.experienceId}/time-slots${query}`)).body.pagination.total
+    expect(await list('')).toBe(0)
+    expect(await list(`?from=${inDays(-2)}`)).toBe(1)
+  })
+
   test('gives a party its price, as a hold made now would have it', async () => {
     const id = await offer({ maxGuests: 4 })
     const slot = await addSlot(id)

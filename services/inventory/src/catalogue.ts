@@ -71,7 +71,7 @@ export function openCatalogue(reads: Reads): Catalogue {
       assertPartySize(query.guests, experience)
       const among = sql.fragment`
         s.experience_id = ${experienceId}
-        and s.starts_at >= coalesce(${orNull(query.from)}::timestamptz, '-infinity')
+        and s.starts_at >= coalesce(${orNull(query.from)}::timestamptz, now())
         and s.starts_at <= coalesce(${orNull(query.to)}::timestamptz, 'infinity')`
       const { found, pagination } = await page(
         sql.type(PricedRow)`

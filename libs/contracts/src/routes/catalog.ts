@@ -68,7 +68,9 @@ export const listTimeSlots = defineRoute({
   auth: 'user',
   params: ById,
   query: Page.extend({
-    from: TimestampInput.optional().describe('Slots that start then or later. The + of an offset is written %2B.'),
+    from: TimestampInput.optional().describe(
+      'Slots that start then or later; by default from now on. The + of an offset is written %2B.',
+    ),
     to: TimestampInput.optional().describe('Slots that start then or earlier.'),
     guests: Guests.optional().describe('The size of the party that `price` is for.'),
   }),

@@ -17,6 +17,23 @@ export const reasonOf = (error: unknown): string => {
   return error.cause instanceof Error ? `${own} (${reasonOf(error.cause)})` : own
 }
 
+const unknownAuthority = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
+
+/** How to mend a connection that failed by the server's certificate; undefined if it failed otherwise. */
+export function mendCertificate(error: unknown, nameAuthority: string): string | undefined {
+  const { code = '' } = error as NodeJS.ErrnoException
+  if (unknownAuthority.has(code)) return `Name the authority that has signed the server's certificate: ${nameAuthority}`
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return "Use the host name that stands in the server's certificate."
+  if (code === 'CERT_HAS_EXPIRED') return "Renew the server's certificate."
+  return undefined
+}
+
 /** On this machine, or a name within a private network that has no dots, as compose's. TLS is not asked for there. */
 export function isNear(host: string): boolean {
   return host === '[::1]' || host.startsWith('127.') || !host.includes('.')

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { connect } from 'amqplib'
 import pg from 'pg'
 import { databaseNames } from './databases.ts'
-import { type Finding, fault, judgeSkew, note, ok, reasonOf, warning } from './doctor-finding.ts'
+import { type Finding, fault, judgeSkew, mendCertificate, note, ok, reasonOf, warning } from './doctor-finding.ts'
 import { brokerUrls } from './doctor-settings.ts'
 import { checkoutRoot } from './home.ts'
 
@@ -32,8 +32,9 @@ async function checkDatabase(name: string, url: string, everyUrl: readonly strin
     await client.connect()
   } catch (error) {
     const { hostname, port, pathname } = new URL(url)
-    const mend = `Is Postgres up at ${hostname}:${port || 5432}, with a role and a database "${pathname.slice(1)}" (infra/postgres)?`
-    return [fault(`${name}: cannot connect: ${reasonOf(error)}`, mend)]
+    const reachable = `Is Postgres up at ${hostname}:${port || 5432}, with a role and a database "${pathname.slice(1)}" (infra/postgres)?`
+    const mend = mendCertificate(error, '&sslrootcert=/path/ca.pem in the URL.')
+    return [fault(`${name}: cannot connect: ${reasonOf(error)}`, mend ?? reachable)]
   }
   try {
     return [
@@ -125,8 +126,9 @@ async function checkBroker(url: string): Promise<Finding[]> {
     return [judgeVersion(String(version)), await checkPlugin(url)]
   } catch (error) {
     const { hostname, port } = new URL(url)
-    const mend = `Is RabbitMQ up at ${hostname}${port && `:${port}`}, and are user, password and virtual host right?`
-    return [fault(`RabbitMQ: cannot connect: ${reasonOf(error)}`, mend)]
+    const reachable = `Is RabbitMQ up at ${hostname}${port && `:${port}`}, and are user, password and virtual host right?`
+    const mend = mendCertificate(error, 'NODE_EXTRA_CA_CERTS=/path/ca.pem.')
+    return [fault(`RabbitMQ: cannot connect: ${reasonOf(error)}`, mend ?? reachable)]
   }
 }
 

@@ -49,9 +49,9 @@ function databases(environment: NodeJS.ProcessEnv): Finding[] {
 }
 
 function databaseTls(name: string, url: URL): Finding[] {
-  if (isNear(url.hostname)) return [note(`${name}: ${url.hostname} is near; TLS is not asked for`)]
   const mode = url.searchParams.get('sslmode')
   if (mode === 'verify-full') return [ok(`${name}: TLS, and the certificate is verified`)]
+  if (isNear(url.hostname)) return [note(`${name}: ${url.hostname} is near; TLS is not needed`)]
   const mend = 'Add ?sslmode=verify-full to it (and sslrootcert=<file> for a certificate authority of your own).'
   if (mode === 'no-verify') return [fault(`${name}: TLS, but anybody's certificate is taken (sslmode=no-verify)`, mend)]
   if (mode === 'require' || mode === 'verify-ca')
@@ -79,7 +79,7 @@ export function brokerUrls({ RABBITMQ_URL = '' }: NodeJS.ProcessEnv): string[] {
 
 function brokerTls({ protocol, hostname }: URL): Finding {
   if (protocol === 'amqps:') return ok('RABBITMQ_URL: TLS')
-  if (isNear(hostname)) return note(`RABBITMQ_URL: ${hostname} is near; TLS is not asked for`)
+  if (isNear(hostname)) return note(`RABBITMQ_URL: ${hostname} is near; TLS is not needed`)
   return fault(`RABBITMQ_URL: no TLS to ${hostname}`, "Use amqps:// and the broker's TLS port, usually 5671.")
 }
 

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { parseArgs, parseEnv } from 'node:util'
 import { checkAccounts } from './doctor-accounts.ts'
 import type { Finding } from './doctor-finding.ts'
@@ -21,6 +22,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { 'env-file': { type: 'string' }, gateway: { type: 'string' } } })
   const { environment, from } = await whatIsSet(values['env-file'], values.gateway)
   process.stdout.write(`What is set: ${from}\n`)
+  trust(environment)
   let faults = 0
   const tell = async (title: string, findings: Promise<Finding[]> | Finding[]) => {
     process.stdout.write(`\n${title}\n`)
@@ -71,6 +73,12 @@ async function whatIsSet(file: string | undefined, gateway: string | undefined) 
     if (!(error instanceof NothingRunning)) throw error
     return { environment, from: 'nothing, and no stack is running; see docs/production.md' }
   }
+}
+
+/** As a service with these settings does: Node reads this one by itself, of its own environment, when it starts. */
+function trust({ NODE_EXTRA_CA_CERTS: file }: NodeJS.ProcessEnv): void {
+  if (!file || file === process.env.NODE_EXTRA_CA_CERTS) return
+  setDefaultCACertificates([...getCACertificates('default'), readFileSync(file, 'utf8')])
 }
 
 const isLocal = (url: string) => new URL(url).hostname === '127.0.0.1'

@@ -1,6 +1,8 @@
+import type { ConnectionOptions } from 'node:tls'
 import { isNativeError } from 'node:util/types'
 import { Unavailable } from '@holdfast/contracts/errors'
 import { createPgDriverFactory } from '@slonik/pg-driver'
+import { parseIntoClientConfig } from 'pg-connection-string'
 import {
   BackendTerminatedError,
   BackendTerminatedUnexpectedlyError,
@@ -101,7 +103,8 @@ function onceKnown(create: DriverFactory): DriverFactory {
 }
 
 function openPool(url: string, poolSize: number, driverFactory: DriverFactory): Promise<DatabasePool> {
-  return createPool(url, {
+  return createPool(withoutTls(url), {
+    ...tlsOf(url),
     driverFactory,
     maximumPoolSize: poolSize,
     connectionTimeout: 2_000,
@@ -114,6 +117,18 @@ function openPool(url: string, poolSize: number, driverFactory: DriverFactory): 
       { name: 'int8', parse: Number },
     ],
   })
+}
+
+/** What the URL says of TLS is read as the other door reads it: slonik knows neither `verify-full` nor most of its kin. */
+function tlsOf(url: string): { ssl?: ConnectionOptions } {
+  const { ssl } = parseIntoClientConfig(url)
+  return ssl ? { ssl: ssl === true ? {} : ssl } : {}
+}
+
+function withoutTls(url: string): string {
+  const bare = new URL(url)
+  for (const name of [...bare.searchParams.keys()]) if (name.startsWith('ssl')) bare.searchParams.delete(name)
+  return bare.href
 }
 
 class TooLate extends Error {}

@@ -11,12 +11,14 @@ import { stackOfThisFile } from './support/stack.ts'
 
 /**
  * Random users, an operator and Stripe's dashboard against a real stack; a model of a page (model/model.ts) says what is
- * right. MODEL_RUNS=500 makes it a long search. A failure prints its seed and path: MODEL_SEED=<seed> does the same runs
- * again, MODEL_SEED=<seed>:<first number of the path> only the one that failed.
+ * right. By default the same few runs each time, so that what fails is what was changed; MODEL_RUNS=500 is a search among
+ * others. A failure prints its seed and path: MODEL_SEED=<seed> does the same runs again, MODEL_SEED=<seed>:<first number of
+ * the path> only the one that failed.
  */
 const stack = stackOfThisFile()
 
-const { MODEL_RUNS, MODEL_SEED = '' } = process.env
+const { MODEL_RUNS } = process.env
+const { MODEL_SEED = MODEL_RUNS === undefined ? '20261127' : '' } = process.env
 const [seed, path] = MODEL_SEED.split(':')
 const numRuns = Number(MODEL_RUNS ?? 15)
 /** A run takes a second or two. After this time no other is begun. */

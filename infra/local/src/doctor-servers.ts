@@ -26,14 +26,15 @@ export async function checkServers(environment: NodeJS.ProcessEnv): Promise<Find
 }
 
 async function checkDatabase(name: string, url: string, everyUrl: readonly string[]): Promise<Finding[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: patienceMs })
+  const limits = { statement_timeout: patienceMs, idle_in_transaction_session_timeout: patienceMs }
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: patienceMs, ...limits })
   client.on('error', () => {})
   try {
     await client.connect()
   } catch (error) {
     const { hostname, port, pathname } = new URL(url)
     const reachable = `Is Postgres up at ${hostname}:${port || 5432}, with a role and a database "${pathname.slice(1)}" (infra/postgres)?`
-    const mend = mendCertificate(error, '&sslrootcert=/path/ca.pem in the URL.')
+    const mend = mendPooler(error) ?? mendCertificate(error, '&sslrootcert=/path/ca.pem in the URL.')
     return [fault(`${name}: cannot connect: ${reasonOf(error)}`, mend ?? reachable)]
   }
   try {
@@ -47,6 +48,12 @@ async function checkDatabase(name: string, url: string, everyUrl: readonly strin
   } finally {
     await client.end().catch(() => {})
   }
+}
+
+/** PgBouncer knows few of the parameters that a connection may begin with. */
+function mendPooler(error: unknown): string | undefined {
+  if (!reasonOf(error).includes('unsupported startup parameter')) return undefined
+  return `In PgBouncer, ignore_startup_parameters = statement_timeout,idle_in_transaction_session_timeout (docs/production.md).`
 }
 
 async function checkRole(client: pg.Client, name: string): Promise<Finding[]> {

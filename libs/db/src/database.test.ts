@@ -36,17 +36,35 @@ test('a migration whose connection is cut while it waits for its turn fails, and
   const url = new URL(origin.url)
   const wire = await openTcpProxy({ host: url.hostname, port: Number(url.port) })
   Object.assign(url, { hostname: '127.0.0.1', port: wire.port })
-  const other = new pg.Client({ connectionString: origin.url })
-  await other.connect()
-  await other.query('select pg_advisory_lock(4711000001)')
+  const other = await takeTurn()
   const failed = expect(migrate(url.href, [], logger)).rejects.toThrow(/ECONNRESET|terminated/)
-  const waiting = `select pid from pg_stat_activity where wait_event = 'advisory' and datname = current_database()`
   await eventually('it waits', async () => (await other.query(waiting)).rowCount === 1)
   wire.cut()
   await failed
   await other.end()
   await wire.close()
 })
+
+test('a migration waits for its turn longer than any statement of its role may take', async () => {
+  const url = new URL(origin.url)
+  url.searchParams.set('options', '-c statement_timeout=50')
+  const other = await takeTurn()
+  const migrated = migrate(url.href, [], logger)
+  const waitsLonger = `${waiting} and now() - query_start > interval '100 ms'`
+  await eventually('it waits', async () => (await other.query(waitsLonger)).rowCount === 1)
+  await other.end()
+  await migrated
+})
+
+const waiting = `select pid from pg_stat_activity where wait_event = 'advisory' and datname = current_database()`
+
+/** As an instance that is migrating. */
+async function takeTurn(): Promise<pg.Client> {
+  const other = new pg.Client({ connectionString: origin.url })
+  await other.connect()
+  await other.query('select pg_advisory_lock(4711000001)')
+  return other
+}
 
 test('a database that does not answer whoever connects is away: a service that starts waits for it', async () => {
   const wire = await openTcpProxy({ port: Number(new URL(origin.url).port) })

@@ -19,6 +19,8 @@ export async function migrate(url: string, migrations: readonly Migrations[], lo
   client.on('error', () => {})
   await client.connect()
   try {
+    // A role may have a limit (behind a pooler it has to), which is neither for waiting one's turn nor for large tables.
+    await client.query('set statement_timeout to 0')
     await client.query('select pg_advisory_lock($1)', [lockId])
     for (const { folder, table } of migrations) {
       const done = await runner({

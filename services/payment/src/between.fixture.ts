@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { startPaymentStack } from './payment.fixture.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a test answers whatever Stripe might
 type Body = any
@@ -10,8 +11,27 @@ interface Answer {
 /** `call` is the method and the path. Undefined lets the stand-in's own answer through. */
 type Meddle = (call: string, ask: () => Promise<Answer>) => Promise<Answer | undefined>
 
-/** Stands between us and the stand-in, for the answers that only banks bring about: payments that take days, refunds that fail. */
-export async function startBetween() {
+export type MeddledStack = Awaited<ReturnType<typeof startMeddledStack>>
+
+/**
+ * The payment service with a test between it and the stand-in, for the answers that only banks bring about: payments that take
+ * days, refunds that fail.
+ */
+export async function startMeddledStack() {
+  const between = await startBetween()
+  const stack = await startPaymentStack({ STRIPE_API_URL: between.url })
+  between.passTo(stack.stripe.url)
+  return {
+    ...stack,
+    meddle: between.meddle,
+    stop: async () => {
+      await stack.stop()
+      between.close()
+    },
+  }
+}
+
+async function startBetween() {
   let target = ''
   let meddle: Meddle = async () => undefined
   const server = createServer(async (request, response) => {

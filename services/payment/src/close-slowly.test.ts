@@ -3,22 +3,16 @@ import { PaymentClosed } from '@holdfast/contracts/messages/payment'
 import { statement } from '@holdfast/db/database'
 import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { startBetween } from './between.fixture.ts'
-import { type PaymentStack, startPaymentStack, webhookSecret } from './payment.fixture.ts'
+import { type MeddledStack, startMeddledStack } from './between.fixture.ts'
+import { webhookSecret } from './payment.fixture.ts'
 import { signatureOf } from './stripe.fixture.ts'
 
-let between: Awaited<ReturnType<typeof startBetween>>
-let stack: PaymentStack
+let stack: MeddledStack
 
 beforeAll(async () => {
-  between = await startBetween()
-  stack = await startPaymentStack({ STRIPE_API_URL: between.url })
-  between.passTo(stack.stripe.url)
+  stack = await startMeddledStack()
 })
-afterAll(async () => {
-  await stack.stop()
-  between.close()
-})
+afterAll(() => stack.stop())
 
 const findClosing = statement<{ tries: number; pause: number }>(
   'test.find-closing',
@@ -50,7 +44,7 @@ async function takeEvent(type: string, object: object) {
 test('an intent that the bank takes days over is cancelled ever less often, and at once when the bank has decided', async () => {
   const { reservationId, paymentIntentId } = await stack.opened()
   const intent = await stack.stripe.client.paymentIntents.retrieve(paymentIntentId)
-  between.meddle(async (call) => {
+  stack.meddle(async (call) => {
     if (call !== `POST /v1/payment_intents/${paymentIntentId}/cancel`) return undefined
     const error = {
       type: 'invalid_request_error',
@@ -73,7 +67,7 @@ test('an intent that the bank takes days over is cancelled ever less often, and 
     expect(pauses[index]).toBeGreaterThan(longest - 1)
   }
 
-  between.meddle(async () => undefined)
+  stack.meddle(async () => undefined)
   expect(stack.heardOf(PaymentClosed, reservationId)).toEqual([])
   await takeEvent('payment_intent.payment_failed', {
     ...intent,

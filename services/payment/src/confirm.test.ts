@@ -3,23 +3,16 @@ import { PaymentCaptured, PaymentClosed } from '@holdfast/contracts/messages/pay
 import { statement } from '@holdfast/db/database'
 import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
-import { startBetween } from './between.fixture.ts'
-import { type PaymentStack, startPaymentStack } from './payment.fixture.ts'
+import { type MeddledStack, startMeddledStack } from './between.fixture.ts'
 import { cards } from './stripe.fixture.ts'
 
-let between: Awaited<ReturnType<typeof startBetween>>
-let stack: PaymentStack
+let stack: MeddledStack
 
 beforeAll(async () => {
-  between = await startBetween()
-  stack = await startPaymentStack({ STRIPE_API_URL: between.url })
-  between.passTo(stack.stripe.url)
+  stack = await startMeddledStack()
 })
 beforeEach(() => stack.stripe.reset())
-afterAll(async () => {
-  await stack.stop()
-  between.close()
-})
+afterAll(() => stack.stop())
 
 /** An open intent, and a saved card of the guest's that may pay it. */
 async function openedWithCard() {
@@ -35,7 +28,7 @@ test('a card that was refused because a bank had not decided on another is charg
   const { reservationId, userId, paymentIntentId, paymentMethodId } = await openedWithCard()
   const intent = await stack.stripe.client.paymentIntents.retrieve(paymentIntentId)
   let refusals = 0
-  between.meddle(async (call) => {
+  stack.meddle(async (call) => {
     if (refusals > 0 || call !== `POST /v1/payment_intents/${paymentIntentId}/confirm`) return undefined
     refusals += 1
     const error = {

@@ -3,12 +3,11 @@ import { PaymentCaptured, PaymentRefunded, PaymentRefundFailed } from '@holdfast
 import { statement } from '@holdfast/db/database'
 import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
-import { startBetween } from './between.fixture.ts'
-import { type PaymentStack, startPaymentStack, webhookSecret } from './payment.fixture.ts'
+import { type MeddledStack, startMeddledStack } from './between.fixture.ts'
+import { webhookSecret } from './payment.fixture.ts'
 import { cards, signatureOf } from './stripe.fixture.ts'
 
-let between: Awaited<ReturnType<typeof startBetween>>
-let stack: PaymentStack
+let stack: MeddledStack
 
 /** Refunds that the stand-in knows nothing of, for with it none fails. */
 interface Refund {
@@ -19,15 +18,10 @@ interface Refund {
 let made: Refund[]
 
 beforeAll(async () => {
-  between = await startBetween()
-  stack = await startPaymentStack({ STRIPE_API_URL: between.url })
-  between.passTo(stack.stripe.url)
+  stack = await startMeddledStack()
 })
 beforeEach(() => stack.stripe.reset())
-afterAll(async () => {
-  await stack.stop()
-  between.close()
-})
+afterAll(() => stack.stop())
 
 /** The next refunds have these statuses at first; after them the stand-in's own succeed. */
 function refundsBecome(cause: string, ...statuses: Refund['status'][]): void {
@@ -36,7 +30,7 @@ function refundsBecome(cause: string, ...statuses: Refund['status'][]): void {
     ...{ object: 'refund', id, status, amount: 15_000, reason: null, metadata: { cause } },
     created: Math.floor(Date.now() / 1_000),
   })
-  between.meddle(async (call, ask) => {
+  stack.meddle(async (call, ask) => {
     if (call.startsWith('GET /v1/refunds')) {
       const { status, body } = await ask()
       return { status, body: { ...body, data: [...body.data, ...made.map(shown)] } }
@@ -137,7 +131,7 @@ test('a refund by somebody else as large as one that has failed is found by read
   const first = await refund()
   await stack.read(reservationId)
   await stack.hears(PaymentRefunded, reservationId)
-  between.meddle(async (call, ask) => {
+  stack.meddle(async (call, ask) => {
     if (!call.startsWith('GET ')) return undefined
     const { status, body } = await ask()
     if (call.startsWith('GET /v1/refunds')) for (const one of body.data) if (one.id === first.id) one.status = 'failed'

@@ -56,8 +56,10 @@ function ownAnswers(booking: Booking, intent: Intent, span: Span): Allowed {
     reasons.push({ reason: 'already_paid_with_another_intent' })
   if (!isPaid && over !== 'no' && captures(booking).length > 0)
     reasons.push({ reason: 'already_paid_with_another_intent' })
+  // What is over, or paid by another, is cancelled in a while.
+  const mayBeCanceled = over !== 'no' || captures(booking).length > 0
   if (intent.status !== 'succeeded')
-    reasons.push({ stripeStatus: intent.status }, ...(over === 'no' ? [] : [{ stripeStatus: 'canceled' }]))
+    reasons.push({ stripeStatus: intent.status }, ...(mayBeCanceled ? [{ stripeStatus: 'canceled' }] : []))
   return {
     ok:
       isPaid &&

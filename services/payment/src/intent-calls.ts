@@ -1,9 +1,10 @@
+import { forgetCustomer } from './customers.ts'
 import type { SeenIntent } from './payment.ts'
 import { recordResult } from './record-intent.ts'
 import { forgetIntent } from './store.ts'
 import type { StripeDoor } from './stripe.ts'
 import type { Operations, Tx } from './stripe-calls.ts'
-import type { StripeProblem } from './stripe-problem.ts'
+import { isCustomerGone, type StripeProblem } from './stripe-problem.ts'
 import type { WorkOf } from './work.ts'
 
 type OnIntents = `payment_intents.${'create' | 'update' | 'confirm' | 'cancel'}`
@@ -19,8 +20,17 @@ export function intentOperations(stripe: StripeDoor): Pick<Operations, OnIntents
     if (intent) await recordResult(tx, work.reservationId, intent)
     return 'failed' as const
   }
+  type ForCustomer = { reservationId: string; customer: string | null }
+  const refusedForCustomer = async (tx: Tx, work: ForCustomer, problem: StripeProblem) => {
+    if (work.customer !== null && isCustomerGone(problem.problem)) await forgetCustomer(tx, work.customer)
+    return refused(tx, work, problem)
+  }
   return {
-    'payment_intents.create': { call: (work, key) => stripe.createIntent(creation(work), key), done },
+    'payment_intents.create': {
+      call: (work, key) => stripe.createIntent(creation(work), key),
+      done,
+      refused: refusedForCustomer,
+    },
     'payment_intents.update': {
       call: ({ paymentIntentId, customer, savesCard }, key) =>
         stripe.updateIntent(
@@ -29,7 +39,7 @@ export function intentOperations(stripe: StripeDoor): Pick<Operations, OnIntents
           key,
         ),
       done,
-      refused,
+      refused: refusedForCustomer,
     },
     'payment_intents.confirm': {
       call: ({ paymentIntentId, stripeMethodId }, key) =>

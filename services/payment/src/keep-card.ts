@@ -1,7 +1,9 @@
+import { forgetCustomer } from './customers.ts'
 import { type Card, cardsOf, insertCard, lockCards, renameCard, renewCard } from './method-store.ts'
 import type { StripeDoor } from './stripe.ts'
 import { type Operations, type Tx, wasOrdered } from './stripe-calls.ts'
 import type { SeenMethod } from './stripe-objects.ts'
+import { isCustomerGone } from './stripe-problem.ts'
 
 type OnMethods = `payment_methods.${'attach' | 'detach' | 'retrieve'}`
 
@@ -11,6 +13,10 @@ export function methodOperations(stripe: StripeDoor): Pick<Operations, OnMethods
       call: ({ stripeMethodId, customer }, key) => stripe.attachMethod(stripeMethodId, customer, key),
       // The row is written by whoever added the card, with the answer to the guest.
       done: async () => {},
+      refused: async (tx, { customer }, { problem }) => {
+        if (isCustomerGone(problem)) await forgetCustomer(tx, customer)
+        return 'failed'
+      },
     },
     'payment_methods.detach': {
       call: ({ stripeMethodId }, key) => stripe.detachMethod(stripeMethodId, key),

@@ -87,13 +87,12 @@ describe('adding a card', () => {
     })
   })
 
-  test('that is declined says why and keeps nothing', async () => {
-    const { status, body } = await add(cards.insufficientFunds)
-    expect({ status, ...body }).toMatchObject({
-      status: 400,
-      error: 'PAYMENT_CARD_DECLINED',
-      details: { declineCode: 'insufficient_funds' },
-    })
+  test.each([
+    ['insufficient_funds', cards.insufficientFunds],
+    ['expired_card', cards.expired],
+  ])('that is declined (%s) says why and keeps nothing', async (declineCode, card) => {
+    const { status, body } = await add(card)
+    expect({ status, ...body }).toMatchObject({ status: 400, error: 'PAYMENT_CARD_DECLINED', details: { declineCode } })
     expect(await list()).toEqual([])
   })
 
@@ -210,5 +209,21 @@ describe('a customer that somebody deletes in the dashboard', () => {
     expect(await add(cards.mastercard)).toMatchObject({ status: 200, body: { data: { isDefault: true } } })
     const [newest] = (await stack.stripe.client.customers.list({ limit: 1 })).data
     expect(newest?.id).not.toBe(customer)
+  })
+
+  test('unheard of, is forgotten by the next who needs it, who may ask again', async () => {
+    await stack.stripe.webhooks({ drop: ['customer.deleted'] })
+    const deleteCustomer = async () =>
+      stack.stripe.client.customers.del(String((await stack.stripe.client.customers.list({ limit: 1 })).data[0]?.id))
+    await add(cards.ok)
+    await deleteCustomer()
+    expect(await add(cards.mastercard)).toMatchObject({ status: 503 })
+    expect(await list()).toEqual([])
+    expect(await add(cards.mastercard)).toMatchObject({ status: 200 })
+
+    await deleteCustomer()
+    const attempt = { reservationId: randomUUID(), userId: await stack.userIdOf(user), savePaymentMethod: true }
+    expect(await stack.open(attempt)).toMatchObject({ outcome: 'unavailable' })
+    expect(await stack.open(attempt)).toMatchObject({ outcome: 'open' })
   })
 })

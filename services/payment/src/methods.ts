@@ -1,4 +1,4 @@
-import { DomainError } from '@holdfast/contracts/errors'
+import { DomainError, Unavailable } from '@holdfast/contracts/errors'
 import {
   addPaymentMethod,
   deletePaymentMethod,
@@ -19,7 +19,7 @@ import { cardsOf, findCard, lockCards, removeCard, setDefaultCard } from './meth
 import type { StripeDoor } from './stripe.ts'
 import type { StripeCalls } from './stripe-calls.ts'
 import type { SeenMethod } from './stripe-objects.ts'
-import { isNotFound, orUnavailable } from './stripe-problem.ts'
+import { isCustomerGone, isNotFound, orUnavailable } from './stripe-problem.ts'
 
 const CardRow = z.object({
   id: z.string(),
@@ -112,6 +112,8 @@ async function attach(
   const outcome = await calls.settle(work, { again: true })
   if (outcome.ok) return customer
   const { kind, code, message } = outcome.problem
+  // Forgotten by now: whoever asks again gets another one made.
+  if (isCustomerGone(outcome.problem)) throw new Unavailable('the customer is gone at Stripe')
   if (kind === 'declined') throw new DomainError('PAYMENT_CARD_DECLINED', { declineCode: code ?? 'generic_decline' })
   if (kind === 'not_found') throw new DomainError('PAYMENT_METHOD_NOT_FOUND')
   throw new DomainError('PAYMENT_PROCESSING_FAILED', { reason: code ?? message })

@@ -20,7 +20,7 @@ import {
   type Tx,
   writeCall,
 } from './stripe-calls.ts'
-import { orUnavailable } from './stripe-problem.ts'
+import { isCustomerGone, orUnavailable } from './stripe-problem.ts'
 import type { Work } from './work.ts'
 
 type Ask = z.infer<typeof OpenPayment.body>
@@ -149,6 +149,8 @@ async function replyTo(tx: Tx, ask: Ask, work: Work, outcome: Outcome): Promise<
   if (outcome.ok && work.operation !== 'payment_intents.confirm') return undefined
   // Paid or cancelled meanwhile, by the guest in another window or by us: the next look decides.
   if (!outcome.ok && outcome.problem.kind === 'unexpected_state') return undefined
+  // Forgotten by now: whoever asks again gets another one made.
+  if (!outcome.ok && isCustomerGone(outcome.problem)) throw new Unavailable('the customer is gone at Stripe')
   const payment = await mustLock(tx, ask)
   const intentId = 'paymentIntentId' in work ? work.paymentIntentId : undefined
   const intent = (await intentsOf(tx, payment)).find(({ id }) => id === intentId)

@@ -92,6 +92,12 @@ describe('an intent that is seen', () => {
     expect(again).toEqual({ means: 'moved', progress: 'failed', tell: true })
   })
 
+  test('made a second time while the first is open counts as cancelled: nobody was given it', () => {
+    const first = record({ ...seen, id: 'pi_0' })
+    expect(whenIntentSeen(payment, undefined, [first], seen)).toEqual({ means: 'canceled' })
+    expect(whenIntentSeen(payment, undefined, [first], paid)).toEqual({ means: 'captured' })
+  })
+
   test('failing beside one that was paid is recorded and not told', () => {
     const sighting = whenIntentSeen(payment, record(seen), [record({ ...paid, id: 'pi_0' })], failed)
     expect(sighting).toMatchObject({ means: 'moved', tell: false })
@@ -184,6 +190,11 @@ describe('the next step of an attempt', () => {
     expect(nextStep(payment, [record(seen)], savedCard, seen)).toMatchObject({ do: 'update' })
     const fresh = { ...seen, customer: 'cus_1' }
     expect(nextStep(payment, [record(seen)], savedCard, fresh)).toMatchObject({ do: 'confirm', stripeMethodId: 'pm_1' })
+  })
+
+  test('gives it the customer that was made anew', () => {
+    const ofOld = { ...seen, customer: 'cus_0' }
+    expect(nextStep(payment, [record(ofOld)], savedCard, ofOld)).toMatchObject({ do: 'update' })
   })
 
   test('leaves an intent alone that is being processed', () => {

@@ -89,6 +89,8 @@ export function whenIntentSeen(
   // A status that Stripe has added since moves nothing; but an intent that is new must be on record.
   if (known && seen.status === 'unknown') return nothing
   if (seen.status === 'canceled') return { means: 'canceled' }
+  // Two calls have made one each: nobody has been given the secret of this one, and nobody will be.
+  if (!known && others.some(isOpen)) return { means: 'canceled' }
   const progress = progressOf(seen)
   if (known && known.status === seen.status && isSameProgress(known, progress, seen)) return nothing
   const news = known ? !isSameProgress(known, progress, seen) : progress !== 'unpaid'
@@ -174,7 +176,8 @@ export function nextStep(
 
 /** Another attempt may want what the intent was not made for; a card is never kept for a wish that was taken back. */
 function needsUpdate(fresh: SeenIntent, wish: Wish): boolean {
-  if (wish.customer !== null && fresh.customer === null) return true
+  // Without one, or of one that was deleted and made anew since.
+  if (wish.customer !== null && fresh.customer !== wish.customer) return true
   return wish.stripeMethodId === null && fresh.savesCard !== wish.savesCard
 }
 

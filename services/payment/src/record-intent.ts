@@ -77,7 +77,7 @@ export async function recordIntent(
         })
       break
     case 'canceled':
-      await saveIntent(tx, payment, facts)
+      await saveIntent(tx, payment, { ...facts, status: 'canceled' })
       break
     case 'moved':
       await saveIntent(tx, payment, { ...facts, progress: sighting.progress })

@@ -58,6 +58,8 @@ const holdSeconds = 5
 const soonSeconds = 0.5
 const longestWaitSeconds = 3
 const refusedAgainSeconds = 600
+/** What our API key may not do is tried again by itself this rarely. */
+const forbiddenAgainSeconds = 60
 
 const columns = 'key, generation, work, state, problem'
 
@@ -171,7 +173,10 @@ export function createStripeCalls(parts: {
 
   async function later(call: Call, error: StripeProblem): Promise<never> {
     const spent = error.keyIsSpent ? 1 : 0
-    await parts.database.run(postpone, [call.key, call.generation, spent, JSON.stringify(error.problem), null])
+    const wait = error.isForbidden ? forbiddenAgainSeconds : null
+    await parts.database.run(postpone, [call.key, call.generation, spent, JSON.stringify(error.problem), wait])
+    if (error.isForbidden)
+      parts.logger.error({ key: call.key, problem: error.problem }, 'Stripe does not allow our API key to do this')
     throw new Unavailable(error.message, { cause: error })
   }
 

@@ -28,13 +28,19 @@ export class StripeProblem extends Error {
   readonly #intent: SeenIntent | undefined
   /** Stripe would answer the same failure to this key for ever. */
   readonly keyIsSpent: boolean
+  /** Our API key may do other things, but not this: to be mended by whoever runs us. */
+  readonly isForbidden: boolean
 
-  constructor(problem: Problem, more: { cause?: unknown; intent?: SeenIntent | undefined; keyIsSpent?: boolean } = {}) {
+  constructor(
+    problem: Problem,
+    more: { cause?: unknown; intent?: SeenIntent | undefined; keyIsSpent?: boolean; isForbidden?: boolean } = {},
+  ) {
     super(problem.message, { cause: more.cause })
     this.name = 'StripeProblem'
     this.problem = problem
     this.#intent = more.intent
     this.keyIsSpent = more.keyIsSpent ?? false
+    this.isForbidden = more.isForbidden ?? false
   }
 
   /** The intent as the failed call left it, where Stripe showed it. */
@@ -48,6 +54,9 @@ export const isUnknown = (error: unknown): error is StripeProblem =>
 
 export const isNotFound = (error: unknown): boolean =>
   error instanceof StripeProblem && error.problem.kind === 'not_found'
+
+/** The customer that we had made is there no more: deleted in the dashboard, or in another mode of Stripe. */
+export const isCustomerGone = ({ kind, param }: Problem): boolean => kind === 'not_found' && param === 'customer'
 
 /** For whoever cannot go on without an answer. */
 export async function orUnavailable<T>(reading: Promise<T>): Promise<T> {

@@ -11,6 +11,8 @@ export const cards = {
   savedThenDeclined: '4000000000000341',
   mastercard: '5555555555554444',
   amex: '378282246310005',
+  /** Stripe declines it by a code of its own, without one of the bank's. */
+  expired: '4000000000000069',
 }
 
 type Fault = 'error_500' | 'rate_limit' | 'reset_before_effect' | 'reset_after_effect' | 'delay'

@@ -124,8 +124,9 @@ function createBreaker(resetTimeout: number) {
     // The client has its own, which also ends the call.
     timeout: false,
     resetTimeout,
-    // What Stripe answers for a reason says nothing against Stripe.
-    errorFilter: (error: unknown) => error instanceof StripeProblem && error.problem.kind !== 'unknown',
+    // What Stripe answers for a reason says nothing against Stripe; nor does what our key may not do.
+    errorFilter: (error: unknown) =>
+      error instanceof StripeProblem && (error.problem.kind !== 'unknown' || error.isForbidden),
   })
   breaker.on('open', () => breakerOpen.set(1))
   breaker.on('halfOpen', () => breakerOpen.set(0.5))
@@ -145,7 +146,7 @@ function rethrow(error: unknown): never {
   throw error instanceof StripeProblem ? error : translate(error)
 }
 
-function away(cause: unknown, more: { keyIsSpent?: boolean } = {}): StripeProblem {
+function away(cause: unknown, more: { keyIsSpent?: boolean; isForbidden?: boolean } = {}): StripeProblem {
   const message = `Stripe is not reachable: ${reasonOf(cause)}`
   return new StripeProblem({ kind: 'unknown', code: null, param: null, message }, { cause, ...more })
 }
@@ -156,12 +157,14 @@ function translate(error: unknown): StripeProblem {
   const { statusCode, code, decline_code, param, message, headers } = error
   const replayed = headers?.['idempotent-replayed'] === 'true'
   // A key in use, a lock, a limit, a wrong API key: none of them is an answer to what was asked.
-  if ([401, 403, 409, 429].includes(statusCode) || code === 'lock_timeout') return away(error)
+  if ([401, 403, 409, 429].includes(statusCode) || code === 'lock_timeout')
+    return away(error, { isForbidden: statusCode === 403 })
   // A kept failure is replayed to its key for ever; Stripe says so on the first already.
   if (statusCode >= 500) return away(error, { keyIsSpent: replayed || headers?.['stripe-should-retry'] === 'false' })
   if (error instanceof Stripe.errors.StripeIdempotencyError) return away(error, { keyIsSpent: true })
   const intent = Intent.safeParse(error.payment_intent).data
-  const problem = { code: decline_code ?? code ?? null, param: param ?? null, message }
+  // The library says '' of a decline that has no code of its own, as that of an expired card.
+  const problem = { code: decline_code || code || null, param: param ?? null, message }
   return new StripeProblem({ ...problem, kind: kindOf(error) }, { cause: error, intent })
 }
 

@@ -150,6 +150,12 @@ describe('taking seats again', () => {
   })
 })
 
+test('seats of a slot that somebody has deleted end in an error, and not in asking for ever', async () => {
+  const { wanted } = await booking('held')
+  await open.database.run(statement('test.delete-slot', 'delete from time_slot where id = $1'), [wanted.timeSlotId])
+  await expect(tell(release, wanted)).rejects.toThrow('is missing')
+})
+
 test('everything at once to the same few reservations leaves the sums as the allocations say', async () => {
   const { database } = open
   const slots = [await newSlot(database, { capacity: 12 }), await newSlot(database, { capacity: 7 })]

@@ -53,16 +53,25 @@ const move = statement(
  * Locks the allocation of a reservation and its slot. Where there is none, it leaves a tombstone: whatever else is said
  * about this reservation, a late AllocateSeats will find that it is over.
  */
-export async function lockAllocation(tx: Queries, reservationId: string): Promise<Allocation & { isNew: boolean }> {
+export async function lockAllocation(
+  tx: Queries,
+  reservationId: string,
+  tries = 1,
+): Promise<Allocation & { isNew: boolean }> {
   const slot = await tx.maybeOne(lockSlotOf, [reservationId])
   const row = await tx.maybeOne(lockAllocationRow, [reservationId])
   if (!row) {
     const isNew = (await tx.maybeOne(insertTombstone, [reservationId])) !== undefined
     // Otherwise it was allocated just now; that has been committed, so this time it is found.
-    return isNew ? { reservationId, state: 'released', seats: undefined, isNew } : lockAllocation(tx, reservationId)
+    return isNew
+      ? { reservationId, state: 'released', seats: undefined, isNew }
+      : lockAllocation(tx, reservationId, tries)
   }
-  // Allocated between the two statements: its slot has to be locked first.
-  if (row.slotId && !slot) return lockAllocation(tx, reservationId)
+  if (row.slotId && !slot) {
+    if (tries > 2) throw new Error(`the time slot ${row.slotId} of an allocation is missing`)
+    // Allocated between the two statements: its slot has to be locked first.
+    return lockAllocation(tx, reservationId, tries + 1)
+  }
   const seats = slot && row.guests ? { slot, guests: row.guests } : undefined
   return { reservationId, state: row.state, seats, isNew: false }
 }

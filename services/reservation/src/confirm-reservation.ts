@@ -6,7 +6,7 @@ import type { Parts } from '@holdfast/service/service'
 import type { z } from 'zod'
 import { whenPaymentCaptured } from './booking-saga.ts'
 import { newReference } from './reference.ts'
-import { isOpen, isOver, type Reservation } from './reservation.ts'
+import { isOpen, isOver, isUndecided, type Reservation } from './reservation.ts'
 import { advance, findReservation, type Seen } from './store.ts'
 import type { WakeSettings } from './wake.ts'
 import { whenDecided } from './when-decided.ts'
@@ -28,15 +28,16 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
     assertConverted(reservation)
 
     const capture = await settle(reservation, paymentIntentId)
-    const decided = capture ? await whenPaid(reservation, capture) : await whenOver(reservation)
+    // Until its payment is closed money may still come, also where the seats were not kept for so long.
+    const decided = capture
+      ? await whenPaid(reservation, capture)
+      : await whenDecided(database, reservation, patienceMs, (seen) => !isOpen(seen))
     const answer = confirmedBy(decided, paymentIntentId)
     if (answer) return answer
     if (decided.status === 'confirmed')
       throw new DomainError('PAYMENT_PROCESSING_FAILED', { reason: 'already_paid_with_another_intent' })
-    // Not known yet, so not to be said, let alone stored: the seats may still be taken again.
-    if (decided.seats === 'releasing' || decided.seats === 'reacquiring')
-      throw new Unavailable('inventory has not decided about the seats of a late payment yet')
-    throw new DomainError('HOLD_EXPIRED', { outcome: decided.outcome })
+    if (isUndecided(decided)) throw new Unavailable('what comes of the payment is not decided yet')
+    throw new DomainError('HOLD_EXPIRED', decided.payment === 'captured' ? { outcome: decided.outcome } : undefined)
   }
 
   /** What was paid; nothing when it was not, and the time for it is over. */
@@ -67,15 +68,6 @@ export function confirmReservation({ messaging, database }: Pick<Parts, 'messagi
     const isDecided = ({ seats, refundsDue, outcome }: Seen) =>
       seats === 'booked' || refundsDue.length > 0 || outcome !== null
     return paid.status === 'expired' ? await whenDecided(database, paid, patienceMs, isDecided) : paid
-  }
-
-  /** Until its payment is closed money may still come, also where the seats were not kept for so long. */
-  async function whenOver(reservation: Seen): Promise<Seen> {
-    const decided = await whenDecided(database, reservation, patienceMs, (seen) => !isOpen(seen))
-    const mayBePaid = isOpen(decided) || (decided.status === 'expired' && decided.payment === 'closing')
-    if (mayBePaid) throw new Unavailable('the payment could not be closed yet')
-    if (decided.payment !== 'captured') throw new DomainError('HOLD_EXPIRED')
-    return decided
   }
 }
 

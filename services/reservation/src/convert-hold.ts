@@ -13,7 +13,7 @@ import {
   whenPaymentOpened,
 } from './booking-saga.ts'
 import { newReference } from './reference.ts'
-import { isOver, type Reservation, type Step } from './reservation.ts'
+import { isOver, isUndecided, type Reservation, type Step } from './reservation.ts'
 import { lockReservation, type Seen, write } from './store.ts'
 import type { WakeSettings } from './wake.ts'
 
@@ -85,6 +85,9 @@ export function convertHold({ messaging }: Pick<Parts, 'messaging'>, wake: WakeS
       const step = stepOf(before, opened)
       if (step.reservation !== before) await write(tx, before, step, wake)
       const result = resultOf(step.reservation, opened)
+      // The hold has ended while its card was charged: the same key may be retried until it is known what came of that.
+      if (result.error && mayHaveCharged(call, opened) && mayEndConfirmed(step.reservation))
+        throw new Unavailable('what comes of the payment is not decided yet')
       const stored = result.error ? answerOf(result.error, call.request.id) : { status: 200, body: result.answer }
       if (call.key) await storeAnswer(tx, call.key, stored)
       return result
@@ -143,6 +146,13 @@ function resultOf(reservation: Reservation, opened: Opened) {
       return { error: closedError(reservation) }
   }
 }
+
+function mayHaveCharged({ body }: Call<typeof route>, opened: Opened): boolean {
+  if (opened.outcome === 'closed') return typeof body.paymentMethodId === 'string'
+  return opened.outcome === 'open' && ['succeeded', 'processing', 'requires_capture'].includes(opened.stripeStatus)
+}
+
+const mayEndConfirmed = (reservation: Reservation) => reservation.status === 'confirmed' || isUndecided(reservation)
 
 const isClosed = ({ status, payment }: Reservation) =>
   status === 'expired' || status === 'cancelled' || payment === 'closing'

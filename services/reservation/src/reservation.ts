@@ -109,6 +109,15 @@ export const refundsMade = (refunds: readonly Returned[]): Returned[] => refunds
 /** Neither paid for nor over. */
 export const isOpen = ({ status }: Pick<Reservation, 'status'>): boolean => status === 'held' || status === 'pending'
 
+/**
+ * How it ends is not known yet: it may still be paid, or was, and inventory has not said whether the seats are free. No request is
+ * told an end before, for its answer may be stored.
+ */
+export const isUndecided = ({ status, payment, seats }: Pick<Reservation, 'status' | 'payment' | 'seats'>): boolean =>
+  isOpen({ status }) ||
+  (status === 'expired' && payment === 'closing') ||
+  (payment === 'captured' && (seats === 'releasing' || seats === 'reacquiring'))
+
 /** Expired if and only if the database's clock is at or past the end of the hold. */
 export const isOver = (reservation: Reservation, now: Date): boolean => now >= reservation.holdExpiresAt
 

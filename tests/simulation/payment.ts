@@ -12,6 +12,7 @@ import { settlePayment } from '../../services/payment/src/settle-payment.ts'
 import { takePaymentsToClose } from '../../services/payment/src/store.ts'
 import { asCall, type Call, createStripeCalls, type Operations } from '../../services/payment/src/stripe-calls.ts'
 import { takeEvent, takeParkedEvent } from '../../services/payment/src/take-event.ts'
+import { createTakeUp } from '../../services/payment/src/take-up.ts'
 import { named, openDatabase, type Server } from './database.ts'
 import { openMessaging } from './messaging.ts'
 import type { Process } from './process.ts'
@@ -37,7 +38,8 @@ export function startPayment(world: World, process: Process, server: Server, tab
   const calls = createStripeCalls({ database, messaging, logger, operations: everything, nudge })
   const customers = createCustomers(database, calls)
   const closeNow = createCloser({ database, calls, lanes, logger })
-  const stripeParts = { database, calls, stripe }
+  const stripeParts = { database, calls, stripe, logger }
+  const takeUp = createTakeUp({ database, calls, lanes })
 
   messaging.listen({
     answers: [openPayment({ stripe, calls, customers, lanes }), settlePayment(stripeParts), readPayment(stripeParts)],
@@ -45,13 +47,8 @@ export function startPayment(world: World, process: Process, server: Server, tab
   })
 
   async function take(call: Call): Promise<void> {
-    const { work } = call
-    const isOnIntent = work.operation.startsWith('payment_intents.') && 'reservationId' in work
-    const perform = async () => {
-      await calls.perform(call)
-    }
     try {
-      await (isOnIntent ? lanes(work.reservationId, perform) : perform())
+      await takeUp(call)
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error
     }

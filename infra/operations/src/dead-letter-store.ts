@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { mostDeliveries } from '@holdfast/messaging/topology'
 import { Failed } from './command.ts'
 import type { DatabaseName, Databases } from './databases.ts'
 
@@ -30,7 +31,7 @@ export type Fate =
 const columns = `
   f.id, f.type, f.envelope->>'correlationid' as "reservationId", f.envelope, f.reason, f.tries, f.deliveries,
   f.first_at as "firstAt", f.last_at as "lastAt", extract(epoch from clock_timestamp() - f.first_at)::float8 as "ageSeconds",
-  exists (select from inbox i where i.id = f.id) as handled, f.deliveries > 20 as killed`
+  exists (select from inbox i where i.id = f.id) as handled, f.deliveries > ${mostDeliveries} as killed`
 const listSql = `select ${columns} from failed_message f where retry_at is null order by last_at desc limit 10000`
 const findSql = `select ${columns} from failed_message f where retry_at is null and id = $1`
 const replaySql =

@@ -90,7 +90,7 @@ export function definitionOf(type: string): MessageDefinition | undefined {
 /** CloudEvents 1.0 in JSON, with the distributed tracing extension and our correlation and causation ids. */
 export const Envelope = z.object({
   specversion: z.literal('1.0'),
-  id: z.string(),
+  id: z.guid(),
   source: z.string(),
   type: z.string(),
   time: z.string(),

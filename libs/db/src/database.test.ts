@@ -32,6 +32,15 @@ test('a transaction in which an error was swallowed is not taken for committed',
   expect(await database.many(statement('test.read', 'select id from kept'))).toEqual([])
 })
 
+test('a statement that a migration has overtaken is answered for as one of a database that is away, once', async () => {
+  await database.run(statement('test.create-wide', 'create table wide (id int)'))
+  const read = statement<{ id: number }>('test.read-wide', 'select * from wide')
+  expect(await database.many(read)).toEqual([])
+  await database.run(statement('test.widen', 'alter table wide add column more int'))
+  await expect(database.many(read)).rejects.toBeInstanceOf(Unavailable)
+  expect(await database.many(read)).toEqual([])
+})
+
 test('a migration whose connection is cut while it waits for its turn fails, and the process lives', async () => {
   const url = new URL(origin.url)
   const wire = await openTcpProxy({ host: url.hostname, port: Number(url.port) })

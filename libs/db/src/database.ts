@@ -160,6 +160,9 @@ export function translate(error: unknown): unknown {
   if (error instanceof pg.DatabaseError) {
     if (awayClasses.includes(error.code?.slice(0, 2) ?? '') && error.code !== '57014')
       return new Unavailable('the database is away', { cause: error })
+    // Of a statement that was prepared before a migration: the next connection prepares it anew.
+    if (error.code === '0A000' && error.message.startsWith('cached plan'))
+      return new Unavailable('the database has been migrated', { cause: error })
     if (error.code === '57014') return new Unavailable('the database took too long', { cause: error })
     return error
   }

@@ -85,7 +85,7 @@ export function idempotencyKeyOf(request: FastifyRequest, route: Route, userId: 
       { path: 'X-Idempotency-Key', message: 'must be 1 to 255 visible ASCII characters' },
     ])
   // As the router has read it: the same path may be spelled in many ways.
-  const path = decodeURIComponent(request.url.split('?')[0] ?? '')
+  const path = decodeURIComponent(request.url.split(/[?#]/)[0] ?? '')
   return {
     id: derivedId(`idempotency:${userId}\n${route.method} ${path}\n${key}`),
     requestHash: createHash('sha256').update(canonicalJson(request.body)).digest(),

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { on } from './handler.ts'
 import { type Messaging, messagingMigrations, openMessaging } from './messaging.ts'
 
-/** A database that has failed over to one that takes no writes, for a while. */
+/** A database that takes no writes for a while: it has failed over to a standby, or its disk is full. */
 const lines: string[] = []
 const logger = createLogger('test', { LOG_LEVEL: 'warn' }, { write: (line) => lines.push(line) })
 let broker: TestBroker
@@ -68,3 +68,24 @@ test('a database that takes no writes is away: what comes meanwhile waits, and i
   await eventually('it was handled', async () => handled.includes(id))
   expect(pauses()).toBeLessThanOrEqual(2)
 })
+
+test('a database that seems to be back and is not is left alone longer each time', async () => {
+  const inventoryDb = databases[1]
+  const fill = `create function full_disk() returns trigger language plpgsql as $$
+    begin raise 'could not extend file' using errcode = '53100'; end $$`
+  await inventoryDb?.run(statement('test.fill', fill))
+  for (const table of ['inbox', 'failed_message']) {
+    const refuse = `create trigger no_room before insert on ${table} execute function full_disk()`
+    await inventoryDb?.run(statement(`test.refuse-${table}`, refuse))
+  }
+  lines.length = 0
+  const id = randomUUID()
+  const from = performance.now()
+  await reservation.transact(async (tx) => tx.say(send(ConfirmSeats, { reservationId: id })))
+  const pauses = () => lines.filter((line) => line.includes('pausing')).length
+  // After half a second, then one: were it always the first, RabbitMQ would give up on it after ten seconds.
+  await eventually('it has failed three times', async () => pauses() === 3, 15_000)
+  expect(performance.now() - from).toBeGreaterThan(1_450)
+  await inventoryDb?.run(statement('test.empty', 'drop function full_disk cascade'))
+  await eventually('it was handled', async () => handled.includes(id), 15_000)
+}, 40_000)

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { Unavailable } from '@holdfast/contracts/errors'
 import { send } from '@holdfast/contracts/message'
-import { AllocateSeats, ConfirmSeats, ReleaseSeats, SeatsConfirmed } from '@holdfast/contracts/messages/inventory'
+import {
+  AllocateSeats,
+  ConfirmSeats,
+  ReacquireSeats,
+  ReleaseSeats,
+  SeatsConfirmed,
+} from '@holdfast/contracts/messages/inventory'
 import { ReadPayments } from '@holdfast/contracts/messages/payment'
 import { AuditAllocations } from '@holdfast/contracts/messages/reservation'
 import { type Database, openDatabase, statement } from '@holdfast/db/database'
@@ -12,8 +18,8 @@ import { createTestDatabase, type TestDatabase } from '@holdfast/testing/databas
 import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { connect } from 'amqplib'
-import { messageIdOf } from './envelope.ts'
-import { answer, on } from './handler.ts'
+import { messageIdOf, wrap } from './envelope.ts'
+import { answer, on, task } from './handler.ts'
 import { type Messaging, messagingMigrations, openMessaging } from './messaging.ts'
 import { outboxRow } from './outbox.ts'
 import { requestQueueOf } from './topology.ts'
@@ -64,6 +70,7 @@ beforeAll(async () => {
         if (slowWhenTriedAgain.has(reservationId)) await released
         tx.say(send(SeatsConfirmed, { reservationId }))
       }),
+      task(ReleaseSeats, async () => {}),
     ],
     answers: [
       answer(AllocateSeats, async ({ guests, reservationId }) => {
@@ -147,10 +154,17 @@ describe('a message', () => {
     await eventually('the slow one was answered', isConfirmed(slow))
   })
 
-  test('that nobody can read is kept as a dead letter and delays no other', async () => {
+  const strange = wrap(send(ConfirmSeats, { reservationId: randomUUID() }), 'reservation')
+  test.each([
+    ['nobody can read', '{"no":"envelope"\0}'],
+    ['has an id of another kind', JSON.stringify({ ...strange, id: 'one' })],
+    ['holds a NUL, which Postgres does not keep', JSON.stringify({ ...strange, data: { text: 'a\0b' } })],
+    ['holds half a character', JSON.stringify({ ...strange, source: '\ud800' })],
+  ])('that %s is kept as a dead letter and delays no other', async (_, content) => {
+    await inventoryDb.run(statement('test.forget', `delete from failed_message where type = 'malformed'`))
     const connection = await connect(broker.url)
     const channel = await connection.createConfirmChannel()
-    channel.publish('holdfast.commands', 'inventory.confirm-seats.v1', Buffer.from('{"no":"envelope"\0}'))
+    channel.publish('holdfast.commands', 'inventory.confirm-seats.v1', Buffer.from(content))
     await channel.waitForConfirms()
     await connection.close()
     const id = randomUUID()
@@ -164,13 +178,30 @@ describe('a message', () => {
     expect(kept.reason).toMatch('it is not an envelope')
   })
 
+  const findFailed = statement<{ reason: string }>('test.failed', 'select reason from failed_message where id = $1')
+
   test('that nobody hears yet is a dead letter with that reason', async () => {
     const reservationId = randomUUID()
-    const message = send(ReleaseSeats, { reservationId })
+    const message = send(ReacquireSeats, {
+      reservationId,
+      experienceId: randomUUID(),
+      timeSlotId: randomUUID(),
+      guests: 1,
+    })
     await reservation.transact(async (tx) => tx.say(message))
-    const dead = statement<{ reason: string }>('test.unheard', 'select reason from failed_message where id = $1')
-    const kept = await eventually('it was kept', () => inventoryDb.maybeOne(dead, [messageIdOf(message)]))
+    const kept = await eventually('it was kept', () => inventoryDb.maybeOne(findFailed, [messageIdOf(message)]))
     expect(kept.reason).toMatch('nobody here hears')
+  })
+
+  test('of a task that was a dead letter is none any more when it is said again and done', async () => {
+    const message = send(ReleaseSeats, { reservationId: randomUUID() })
+    const keep = statement(
+      'test.keep',
+      `insert into failed_message (id, type, envelope, reason, retry_at) values ($1, 'any', '{}', 'as ever', null)`,
+    )
+    await inventoryDb.run(keep, [messageIdOf(message)])
+    await reservation.transact(async (tx) => tx.say(message))
+    await eventually('it is forgotten', async () => !(await inventoryDb.maybeOne(findFailed, [messageIdOf(message)])))
   })
 
   test('whose writer died before publishing is published by another once its lease is over', async () => {

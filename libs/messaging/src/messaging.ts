@@ -40,6 +40,11 @@ export interface Messaging {
 /** Messages handled at one time by one instance. */
 const concurrency = 32
 const retryPollMs = 250
+/** How soon a database that was away is heard of; and how long it is left alone where it only seems to be back, each time longer. */
+const databasePollMs = 500
+const longestPauseMs = 60_000
+/** What fails so soon after a pause is the same failure still. */
+const relapseMs = 10_000
 const cleanEveryMs = 60_000
 const flushDeadlineMs = 3_000
 /** Longer than the week that Stripe and operators may repeat things in. */
@@ -104,6 +109,8 @@ export function openMessaging(options: {
 
   function consumeWork(queue: string, work: (delivery: Delivery) => Promise<void>): Consumer {
     let pausing: Promise<void> | undefined
+    let resumedAt = Number.NEGATIVE_INFINITY
+    let pauseMs = databasePollMs
     const consumer = broker.consume(queue, { prefetch: concurrency }, (delivery) => {
       const delivering = deliver(delivery).finally(() => working.delete(delivering))
       working.add(delivering)
@@ -122,7 +129,10 @@ export function openMessaging(options: {
         await pausing
         delivery.giveBack()
         if (!isFirst) return
-        await databaseBack()
+        const isRelapse = performance.now() - resumedAt < relapseMs
+        pauseMs = isRelapse ? Math.min(2 * pauseMs, longestPauseMs) : databasePollMs
+        await databaseBack(pauseMs)
+        resumedAt = performance.now()
         if (!stopping) await consumer.resume()
         pausing = undefined
       }
@@ -131,9 +141,11 @@ export function openMessaging(options: {
   }
 
   let stopping = false
-  async function databaseBack(): Promise<void> {
+  async function databaseBack(atLeastMs: number): Promise<void> {
+    const earliest = performance.now() + atLeastMs
     while (!stopping) {
-      await sleep(500)
+      await sleep(databasePollMs)
+      if (performance.now() < earliest) continue
       const back = await database.run(touch).then(
         () => true,
         () => false,
@@ -167,7 +179,7 @@ export function openMessaging(options: {
   }
 }
 
-/** Touches nothing, and fails where nothing may be written: a standby answers every `select`. */
+/** Touches nothing, and fails where nothing may be written (a standby answers every `select`); not where a disk is full. */
 const touch = statement('database.touch', `delete from inbox where id = '00000000-0000-0000-0000-000000000000'`)
 
 /** A queue is bound by what the contracts say: a handler for anything else would never be called. */

@@ -10,7 +10,7 @@ import { metrics } from '@holdfast/runtime/metrics'
 import { buryMessage, countDelivery, deferMessage, type FailedMessage, forgetFailure } from './failures.ts'
 import type { Handler, Task } from './handler.ts'
 import { type OutboxRow, outboxColumns, type Relay, writeOutbox } from './outbox.ts'
-import { deliveryLimit } from './topology.ts'
+import { mostDeliveries } from './topology.ts'
 import type { transactor } from './transaction.ts'
 
 /**
@@ -68,7 +68,7 @@ export function createReceiver(parts: {
     const end = metrics.messageSeconds.startTimer({ type: envelope.type })
     try {
       await inContext(contextOf(envelope), () =>
-        'handle' in handler ? once(envelope, handler, body.data) : handler.perform(body.data),
+        'handle' in handler ? once(envelope, handler, body.data) : perform(envelope, handler, body.data),
       )
       end({ outcome: 'done' })
       return true
@@ -101,6 +101,12 @@ export function createReceiver(parts: {
     )
   }
 
+  async function perform(envelope: Envelope, { perform }: Task, body: unknown): Promise<void> {
+    await perform(body)
+    // It may have been a dead letter, and said again.
+    await forgetFailure(database, envelope.id)
+  }
+
   /** Whoever repeats a message may have lost our answer: it hears the same messages again, with the same ids. */
   async function repeatAnswer(envelope: Envelope): Promise<void> {
     const row = await database.maybeOne(readSaid, [envelope.id])
@@ -124,7 +130,7 @@ export function createReceiver(parts: {
   /** Perhaps it killed whoever had it. Counted before it is handled, so that it can't do so for ever. */
   async function handleAgain(envelope: Envelope): Promise<void> {
     const deliveries = await countDelivery(database, envelope)
-    if (deliveries > deliveryLimit) await bury(envelope, `delivered ${deliveries} times, and nobody has lived to tell`)
+    if (deliveries > mostDeliveries) await bury(envelope, `delivered ${deliveries} times, and nobody has lived to tell`)
     else await retry(envelope)
   }
 
@@ -141,7 +147,7 @@ export function createReceiver(parts: {
       for (const { envelope, fault } of openAll(content)) await bury(envelope, fault ?? `the broker gave up: ${reason}`)
     },
     retry: async ({ envelope, deliveries }) => {
-      if (deliveries > deliveryLimit) await bury(envelope, `tried ${deliveries} times, and nobody has lived to tell`)
+      if (deliveries > mostDeliveries) await bury(envelope, `tried ${deliveries} times, and nobody has lived to tell`)
       else await retry(envelope)
     },
   }
@@ -163,11 +169,22 @@ export function contextOf(envelope: Envelope) {
 /** One envelope, or several in CloudEvents' JSON batch format. */
 function openAll(content: Buffer): { envelope: Envelope; fault?: string }[] {
   try {
-    const parsed: unknown = JSON.parse(content.toString())
+    const parsed = parse(content.toString())
     return Array.isArray(parsed) ? parsed.map(open) : [open(parsed)]
   } catch (error) {
     return [malformed(content.toString(), error)]
   }
+}
+
+/** Nobody's own messages hold what Postgres cannot keep, but a stranger's may: it could be neither handled nor put aside. */
+function parse(text: string): unknown {
+  if (!text.includes('\\u')) return JSON.parse(text)
+  return JSON.parse(text, (key, value: unknown) => {
+    for (const part of [key, value])
+      if (typeof part === 'string' && (part.includes('\0') || !part.isWellFormed()))
+        throw new Error('it holds a NUL or half a character')
+    return value
+  })
 }
 
 function open(parsed: unknown): { envelope: Envelope; fault?: string } {

@@ -23,8 +23,10 @@ export const requestQueueOf = (service: ServiceName) => `holdfast.${service}.req
 /** What the broker itself gave up on; the service moves it to its table of failed messages. */
 export const deadQueueOf = (service: ServiceName) => `holdfast.${service}.dead`
 
-/** Deliveries of one message before it is declared dead, by a quorum queue or else by us: one that kills its consumer each time. */
+/** Deliveries before a quorum queue gives up on them: with one message that kills its consumer each time all go that travel with it. */
 export const deliveryLimit = 20
+/** So we give up on that one before. */
+export const mostDeliveries = deliveryLimit - 2
 /** As good as none; a plain number, which every version takes. */
 const deadQueueDeliveryLimit = 1_000_000
 /** No caller waits longer than this for an answer. */

@@ -92,10 +92,10 @@ export async function startService(spec: {
     logger,
     stop: async () => {
       stopping = true
-      // First the requests, which may still need everything else; then messages; then the connections.
+      // First the requests, which may still need everything else; then what says things by itself; then messages; then the connections.
       await app.close()
-      await messaging.stop()
       await Promise.all([cleaning, ...(contents.loops ?? [])].map((loop) => loop.stop()))
+      await messaging.stop()
       await Promise.all([reads.end(), database.close()])
     },
   }

@@ -10,6 +10,7 @@ const intents = statement<{ id: string }>(
   'test.intents',
   'select i.id from payment_intent i join payment p on p.id = i.payment_id where p.reservation_id = $1',
 )
+const failures = statement<{ reason: string }>('test.failures', 'select reason from failed_message')
 let stack: PaymentStack
 
 beforeAll(async () => {
@@ -107,6 +108,20 @@ describe('polling', () => {
     await stack.stripe.payWith(cards.ok, { clientSecret })
     await stack.poll(reservationId)
     await stack.hears(PaymentCaptured, reservationId)
+  })
+
+  test('a Stripe that is away is no failure of the message: the next round asks again', async () => {
+    const { reservationId, clientSecret } = await stack.opened()
+    await stack.stripe.payWith(cards.ok, { clientSecret })
+    await stack.stripe.fault('payment_intents.retrieve', 'error_500', 2)
+    await stack.poll(reservationId, 1)
+    await eventually(
+      'Stripe was asked',
+      async () => (await stack.stripe.requests('payment_intents.retrieve')).length >= 2,
+    )
+    await stack.poll(reservationId, 2)
+    await stack.hears(PaymentCaptured, reservationId)
+    expect(await stack.database.many(failures)).toEqual([])
   })
 
   test('tells again of the payment that was told and never heard', async () => {

@@ -7,10 +7,10 @@ import { Gauge, registry } from '@holdfast/runtime/metrics'
 import type { CloseNow } from './close-payment.ts'
 import { cleanEvents, parkedEvents } from './event-store.ts'
 import type { Lanes } from './lanes.ts'
-import { findPayment, takePaymentsToClose } from './store.ts'
+import { takePaymentsToClose } from './store.ts'
 import { asCall, type Call, type StripeCalls } from './stripe-calls.ts'
 import { takeParkedEvent } from './take-event.ts'
-import type { Work } from './work.ts'
+import { createTakeUp } from './take-up.ts'
 
 /** Whatever a crash, a lost answer or an absence of Stripe left undone is taken up here, by any instance. */
 
@@ -56,29 +56,17 @@ export function startReconciling(parts: {
   logger: Logger
   everyMs: number
 }): { loops: Loop[]; nudge: () => void } {
-  const { database, calls, lanes, logger, everyMs } = parts
+  const { database, calls, logger, everyMs } = parts
 
+  const takeUp = createTakeUp(parts)
   async function take(call: Call): Promise<void> {
-    const { work } = call
     const causationId = `reconcile:${call.key}`
-    const isOnIntent = work.operation.startsWith('payment_intents.') && 'reservationId' in work
-    const perform = async () => {
-      if (!(await isCalledOff(work))) await calls.perform(call)
-    }
     try {
-      await inContext({ traceparent: childTraceparent(), causationId }, () =>
-        isOnIntent ? lanes(work.reservationId, perform) : perform(),
-      )
+      await inContext({ traceparent: childTraceparent(), causationId }, () => takeUp(call))
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error
       logger.warn({ key: call.key, reason: reasonOf(error) }, 'a call to Stripe will be repeated')
     }
-  }
-
-  /** A charge that closing the payment puts an end to: nobody is to pay any more, or somebody has. */
-  async function isCalledOff(work: Work): Promise<boolean> {
-    if (work.operation !== 'payment_intents.confirm') return false
-    return (await findPayment(database, work.reservationId))?.state !== 'open'
   }
 
   const pending = startLoop('settling calls to Stripe', everyMs, logger, async () => {

@@ -58,7 +58,11 @@ export function startPayment(settings: Settings) {
           answer(ReadPayments, (which) => readPayments(database, which)),
           answer(ReadPaymentTraffic, ({ reservationId }) => readPaymentTraffic(database, reservationId)),
         ],
-        handlers: [closePayment(calls, closeNow), refundPayment(calls, logger), pollPayment(stripeParts)],
+        handlers: [
+          closePayment(calls, closeNow),
+          refundPayment(calls, logger),
+          pollPayment({ ...stripeParts, logger }),
+        ],
         loops: [...reconciling.loops, auditing, { stop: async () => stripe.close(), nudge: () => {} }],
       }
     },

@@ -23,6 +23,11 @@ const patienceWhileShrinkingMs = 8_000
 export async function rest(model: Model, world: World): Promise<void> {
   await world.stack.emulator.release()
   model.isCutOff = false
+  // Of two events within one second Stripe does not say which came first: what comes last shows, until Stripe is asked.
+  await eventuallyHolds(world, 'every event is delivered', async () => {
+    const events = await world.stack.emulator.events()
+    expect(events.filter(({ deliveries }) => !deliveries.some(({ status }) => status === 200))).toEqual([])
+  })
   await Promise.all(model.bookings.map((booking) => bookingAtRest(world, booking)))
   await Promise.all(model.users.map((user) => walletAtRest(model, world, user)))
   for (const slot of model.slots) {

@@ -96,10 +96,12 @@ function moneyEnds(booking: Booking): string[] {
     return [!paying?.returned ? 'paid' : paying.returned < price ? 'partially_refunded' : 'refunded']
   }
   if (paid.length > 0) return ['refunded']
-  // Of one that has ended the last news may have come after its end, when it was news to nobody. A look at Stripe shows the
-  // last decline only: what is heard later of one before it is news, also to a conversion that came in between.
-  const declines = progress.filter((one) => one === 'failed')
-  return isGone(booking) ? progress : [...progress.slice(-1), ...declines.slice(1)]
+  // Of one that has ended the last news may have come after its end, when it was news to nobody.
+  if (isGone(booking)) return progress
+  // A look at Stripe shows the last of what happened there: what is heard later of the steps before it, and then of it once
+  // more, is news, also to a conversion that came in between.
+  const steps = progress.filter((one) => one === 'failed' || one === 'requires_action')
+  return [...progress.slice(-1), ...(steps.length > 1 ? steps.filter((one) => one === 'failed') : [])]
 }
 
 /** What became of money that did not simply pay; of several such payments, of any of them. */

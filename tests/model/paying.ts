@@ -4,6 +4,7 @@ import { cards } from '../support/stripe-js.ts'
 import { type Booking, captures, type Intent, isGone, isOver, type Model, type Span, taken } from './model.ts'
 import { settle } from './observe.ts'
 import { readStatus } from './reading.ts'
+import { walletOf } from './wallet.ts'
 import type { World } from './world.ts'
 
 /** What happens at Stripe: the guest pays there, somebody pays or gives back in the dashboard, an event is sent again. */
@@ -49,7 +50,8 @@ export async function authenticate(
     await world.stack.stripeJs.authenticate(intent.id, outcome)
   } catch (error) {
     // To be saved, and removed by its guest while the bank asked: Stripe takes it for nothing any more.
-    const isRemoved = !model.wallets.get(booking.user)?.cards.some(({ number }) => number === intent.card)
+    const own = walletOf(model, booking.user).cards.map(({ number }) => number)
+    const isRemoved = intent.card !== null && !own.includes(intent.card)
     if (String(error).includes('may not be used again') && isRemoved) return
     return expectDecided(booking, intent, { from, to: Date.now() })
   }

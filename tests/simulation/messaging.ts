@@ -89,6 +89,7 @@ export function openMessaging(
     ask: createAsker(world, process, service) as Messaging['ask'],
     connected: () => !world.isAway('broker'),
     listen,
+    hush: async () => {},
     stop: async () => {},
   }
 }

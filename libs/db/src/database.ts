@@ -170,6 +170,10 @@ export function translate(error: unknown): unknown {
   return error
 }
 
+/** Away because its disk is full: it answers, and takes nothing that needs more room. */
+export const isOutOfRoom = (error: unknown): boolean =>
+  error instanceof Unavailable && error.cause instanceof pg.DatabaseError && error.cause.code === '53100'
+
 function isLostConnection(error: Error & { code?: string }): boolean {
   const codes = [
     ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],

@@ -83,7 +83,7 @@ test('a database that seems to be back and is not is left alone longer each time
   const from = performance.now()
   await reservation.transact(async (tx) => tx.say(send(ConfirmSeats, { reservationId: id })))
   const pauses = () => lines.filter((line) => line.includes('pausing')).length
-  // After half a second, then one: were it always the first, RabbitMQ would give up on it after ten seconds.
+  // Each time twice as long: were it half a second each time, RabbitMQ would give up on it after ten.
   await eventually('it has failed three times', async () => pauses() === 3, 15_000)
   expect(performance.now() - from).toBeGreaterThan(1_450)
   await inventoryDb?.run(statement('test.empty', 'drop function full_disk cascade'))

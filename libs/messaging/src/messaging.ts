@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf } from '@holdfast/contracts/errors'
 import type { Message, ServiceName } from '@holdfast/contracts/message'
-import { type Database, statement } from '@holdfast/db/database'
+import { type Database, isOutOfRoom, statement } from '@holdfast/db/database'
 import type { Migrations } from '@holdfast/db/migrate'
 import type { Logger } from '@holdfast/runtime/logger'
 import { type Loop, startLoop } from '@holdfast/runtime/loop'
@@ -33,7 +33,9 @@ export interface Messaging {
   readonly ask: Ask
   connected(): boolean
   listen(hears: { handlers?: readonly (Handler | Task)[]; answers?: readonly Answerer[] }): void
-  /** Cancels the consumers, finishes what was started, empties the outbox, disconnects. */
+  /** Cancels the consumers and finishes what was started. It can still speak. */
+  hush(): Promise<void>
+  /** The same, then empties the outbox and disconnects. */
   stop(): Promise<void>
 }
 
@@ -129,7 +131,8 @@ export function openMessaging(options: {
         await pausing
         delivery.giveBack()
         if (!isFirst) return
-        const isRelapse = performance.now() - resumedAt < relapseMs
+        // One whose disk is full answers at once, and refuses again.
+        const isRelapse = isOutOfRoom(error) && performance.now() - resumedAt < relapseMs
         pauseMs = isRelapse ? Math.min(2 * pauseMs, longestPauseMs) : databasePollMs
         await databaseBack(pauseMs)
         resumedAt = performance.now()
@@ -154,6 +157,19 @@ export function openMessaging(options: {
     }
   }
 
+  let hushing: Promise<void> | undefined
+  function hush(): Promise<void> {
+    hushing ??= finish()
+    return hushing
+  }
+  async function finish(): Promise<void> {
+    stopping = true
+    await Promise.all(consumers.map((consumer) => consumer.pause()))
+    await Promise.all(loops.map((loop) => loop.stop()))
+    await answering?.idle()
+    while (working.size > 0) await Promise.all(working)
+  }
+
   return {
     transact: (work) => transact(work),
     prepare: (message) => outboxRow(message, service),
@@ -167,12 +183,9 @@ export function openMessaging(options: {
     ask: createAsker(broker, service),
     connected: () => broker.connected(),
     listen,
+    hush,
     stop: async () => {
-      stopping = true
-      await Promise.all(consumers.map((consumer) => consumer.pause()))
-      await Promise.all(loops.map((loop) => loop.stop()))
-      await answering?.idle()
-      while (working.size > 0) await Promise.all(working)
+      await hush()
       await relay.stop(flushDeadlineMs)
       await broker.close()
     },

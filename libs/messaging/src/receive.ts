@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { reasonOf } from '@holdfast/contracts/errors'
+import { reasonOf, Unavailable } from '@holdfast/contracts/errors'
 import { Envelope, type MessageDefinition } from '@holdfast/contracts/message'
 import { definitionOf } from '@holdfast/contracts/messages/all'
 import { type Database, type Queries, statement } from '@holdfast/db/database'
@@ -119,7 +119,13 @@ export function createReceiver(parts: {
   async function bury(envelope: Envelope, reason: string): Promise<false> {
     logger.error({ messageId: envelope.id, type: envelope.type, reason }, 'a message is a dead letter')
     metrics.failed.inc({ type: envelope.type, fate: 'dead' })
-    await buryMessage(database, envelope, reason)
+    try {
+      await buryMessage(database, envelope, reason)
+    } catch (error) {
+      if (error instanceof Unavailable) throw error
+      // Too deep, or whatever else cannot be written: what is known of it is kept without it.
+      await buryMessage(database, { ...envelope, data: null }, `${reason}; its body cannot be kept: ${reasonOf(error)}`)
+    }
     return false
   }
 
@@ -195,7 +201,7 @@ function open(parsed: unknown): { envelope: Envelope; fault?: string } {
 /** What is no envelope at all gets one, with an id of its content, so that it can be kept and looked at. */
 function malformed(text: string, error: unknown): { envelope: Envelope; fault: string } {
   const id = derivedId(`malformed:${createHash('sha256').update(text).digest('hex')}`)
-  const data = text.replaceAll('\0', '').slice(0, 10_000)
+  const data = text.replaceAll('\0', '').slice(0, 10_000).toWellFormed()
   const type = 'malformed'
   const envelope = { specversion: '1.0', id, source: 'unknown', type, time: new Date().toISOString(), data } as const
   return {

@@ -25,7 +25,7 @@ export const deadQueueOf = (service: ServiceName) => `holdfast.${service}.dead`
 
 /** Deliveries before a quorum queue gives up on them: with one message that kills its consumer each time all go that travel with it. */
 export const deliveryLimit = 20
-/** So we give up on that one before. */
+/** So we give up on it before, and what comes after it is spared. */
 export const mostDeliveries = deliveryLimit - 2
 /** As good as none; a plain number, which every version takes. */
 const deadQueueDeliveryLimit = 1_000_000

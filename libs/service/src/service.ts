@@ -92,8 +92,9 @@ export async function startService(spec: {
     logger,
     stop: async () => {
       stopping = true
-      // First the requests, which may still need everything else; then what says things by itself; then messages; then the connections.
+      // First what comes from outside, which may still need everything else; then what goes on by itself; then the connections.
       await app.close()
+      await messaging.hush()
       await Promise.all([cleaning, ...(contents.loops ?? [])].map((loop) => loop.stop()))
       await messaging.stop()
       await Promise.all([reads.end(), database.close()])

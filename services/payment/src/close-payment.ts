@@ -17,6 +17,7 @@ import {
   tryClosingLater,
 } from './store.ts'
 import { abandonCall, type Call, pendingCallOf, type StripeCalls, type Tx, writeCall } from './stripe-calls.ts'
+import { isForbidden } from './stripe-problem.ts'
 
 /** One call cancels an intent; another may have to be settled before it. */
 const stepLimit = 6
@@ -59,7 +60,8 @@ export function createCloser(parts: {
     } catch (error) {
       // Never deferred as a message: a Stripe that is away for an hour must not make a dead letter of it.
       logger.warn({ reservationId, reason: reasonOf(error) }, 'a payment cannot be closed yet')
-      if (error instanceof Unavailable) await tryClosingAgain(database, reservationId, againSeconds)
+      if (error instanceof Unavailable && !isForbidden(error.cause))
+        await tryClosingAgain(database, reservationId, againSeconds)
       else await tryClosingLater(database, reservationId)
     }
   }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { statement } from '@holdfast/db/database'
 import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { type PaymentStack, startPaymentStack } from './payment.fixture.ts'
@@ -211,6 +212,19 @@ describe('a customer that somebody deletes in the dashboard', () => {
     expect(newest?.id).not.toBe(customer)
   })
 
+  test('with an intent that is open: the next attempt gets another, of the customer that was made anew', async () => {
+    const about = { reservationId: randomUUID(), userId: await stack.userIdOf(user), savePaymentMethod: true }
+    const { paymentIntentId } = await stack.opened(about)
+    const customerOf = async (id: string) => String((await stack.stripe.client.paymentIntents.retrieve(id)).customer)
+    const customer = await customerOf(paymentIntentId)
+    await stack.stripe.client.customers.del(customer)
+    await eventually('it is forgotten', async () => (await stack.database.many(customers, [customer])).length === 0)
+    const again = await stack.opened({ ...about, attempt: 2 })
+    expect(again.paymentIntentId).not.toBe(paymentIntentId)
+    expect(await customerOf(again.paymentIntentId)).not.toBe(customer)
+    expect(await stack.stripe.client.paymentIntents.retrieve(paymentIntentId)).toMatchObject({ status: 'canceled' })
+  })
+
   test('unheard of, is forgotten by the next who needs it, who may ask again', async () => {
     await stack.stripe.webhooks({ drop: ['customer.deleted'] })
     const deleteCustomer = async () =>
@@ -227,3 +241,8 @@ describe('a customer that somebody deletes in the dashboard', () => {
     expect(await stack.open(attempt)).toMatchObject({ outcome: 'open' })
   })
 })
+
+const customers = statement<{ id: string }>(
+  'test.customers',
+  'select user_id as id from customer where stripe_customer_id = $1',
+)

@@ -126,6 +126,11 @@ async function decide(tx: Tx, ask: Ask, wish: Wish, fresh: SeenIntent | undefine
         { again: true },
       )
     }
+    case 'cancel':
+      return call(
+        { operation: 'payment_intents.cancel', reservationId, paymentIntentId: step.intent.id },
+        { again: true },
+      )
     case 'update': {
       const paymentIntentId = step.intent.id
       const about = { paymentIntentId, customer, savesCard }
@@ -147,6 +152,8 @@ async function decide(tx: Tx, ask: Ask, wish: Wish, fresh: SeenIntent | undefine
 /** The answer that the outcome of a call gives; undefined when there is more to do. */
 async function replyTo(tx: Tx, ask: Ask, work: Work, outcome: Outcome): Promise<Reply | undefined> {
   if (outcome.ok && work.operation !== 'payment_intents.confirm') return undefined
+  // What stands in the way is gone, or the next look says what it is.
+  if (work.operation === 'payment_intents.cancel') return undefined
   // Paid or cancelled meanwhile, by the guest in another window or by us: the next look decides.
   if (!outcome.ok && outcome.problem.kind === 'unexpected_state') return undefined
   // Forgotten by now: whoever asks again gets another one made.

@@ -192,9 +192,9 @@ describe('the next step of an attempt', () => {
     expect(nextStep(payment, [record(seen)], savedCard, fresh)).toMatchObject({ do: 'confirm', stripeMethodId: 'pm_1' })
   })
 
-  test('gives it the customer that was made anew', () => {
+  test('does without one of a customer that was made anew since', () => {
     const ofOld = { ...seen, customer: 'cus_0' }
-    expect(nextStep(payment, [record(ofOld)], savedCard, ofOld)).toMatchObject({ do: 'update' })
+    expect(nextStep(payment, [record(ofOld)], savedCard, ofOld)).toMatchObject({ do: 'cancel' })
   })
 
   test('leaves an intent alone that is being processed', () => {

@@ -149,6 +149,7 @@ export type Step =
   | { readonly do: 'answer open'; readonly intent: Intent }
   | { readonly do: 'look'; readonly intent: Intent }
   | { readonly do: 'create' }
+  | { readonly do: 'cancel'; readonly intent: Intent }
   | { readonly do: 'update'; readonly intent: Intent }
   | { readonly do: 'confirm'; readonly intent: Intent; readonly stripeMethodId: string }
 
@@ -169,6 +170,9 @@ export function nextStep(
   if (!intent) return { do: 'create' }
   if (fresh?.id !== intent.id) return { do: 'look', intent }
   if (!acceptsCard(fresh.status)) return { do: 'answer open', intent }
+  // Of one that was deleted, and made anew since: Stripe lets no intent change its customer.
+  if (wish.customer !== null && fresh.customer !== null && fresh.customer !== wish.customer)
+    return { do: 'cancel', intent }
   if (needsUpdate(fresh, wish)) return { do: 'update', intent }
   if (wish.stripeMethodId === null) return { do: 'answer open', intent }
   return { do: 'confirm', intent, stripeMethodId: wish.stripeMethodId }
@@ -176,8 +180,7 @@ export function nextStep(
 
 /** Another attempt may want what the intent was not made for; a card is never kept for a wish that was taken back. */
 function needsUpdate(fresh: SeenIntent, wish: Wish): boolean {
-  // Without one, or of one that was deleted and made anew since.
-  if (wish.customer !== null && fresh.customer !== wish.customer) return true
+  if (wish.customer !== null && fresh.customer === null) return true
   return wish.stripeMethodId === null && fresh.savesCard !== wish.savesCard
 }
 

@@ -33,7 +33,8 @@ export function pollPayment({
     try {
       for (const intent of intents.filter(isOpen)) await recordSeen(calls, await stripe.retrieveIntent(intent.id))
     } catch (error) {
-      // The next round asks again, and closing in any case: a Stripe that is away for an hour must not make a dead letter of it.
+      // The library has asked twice. The next round asks again, and closing in any case: a Stripe that is away for an hour must
+      // not make a dead letter of it.
       if (!isUnknown(error)) throw error
       logger.warn({ reservationId, reason: reasonOf(error) }, 'Stripe could not be asked')
     }

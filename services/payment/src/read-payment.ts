@@ -1,7 +1,7 @@
 import { ReadPayment } from '@holdfast/contracts/messages/payment'
 import type { Database } from '@holdfast/db/database'
 import { answer } from '@holdfast/messaging/handler'
-import { captureOf, type Intent, isCaptured } from './payment.ts'
+import { captureOf, type Intent, isCaptured, isOpen } from './payment.ts'
 import { recordSeen } from './record-intent.ts'
 import { returnedOf } from './refund.ts'
 import { refundsOfPayment } from './refund-store.ts'
@@ -75,9 +75,12 @@ export function readPayment({
   })
 }
 
-/** The one that was paid, else the latest that the guest may pay: not what somebody has paid otherwise than asked. */
+/** The one that was paid, else the one that the guest may pay, else the latest: not what somebody has paid otherwise than asked. */
 const currentOf = (intents: readonly Intent[]) =>
-  intents.find(isCaptured) ?? intents.findLast(({ mismatch }) => mismatch === null) ?? intents.at(-1)
+  intents.find(isCaptured) ??
+  intents.find(isOpen) ??
+  intents.findLast(({ mismatch }) => mismatch === null) ??
+  intents.at(-1)
 
 async function within(ms: number, work: Promise<void>): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>()

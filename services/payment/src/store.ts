@@ -77,7 +77,7 @@ export const lockPaymentOfIntent = (tx: Queries, intentId: string) => tx.maybeOn
 export const findPayment = (queries: Queries, reservationId: string) => queries.maybeOne(find, [reservationId])
 export const intentsOf = (queries: Queries, payment: Payment) => queries.many(intents, [payment.id])
 export const nextRevision = async (tx: Queries, payment: Payment) => (await tx.one(bumpRevision, [payment.id])).revision
-/** Nothing more is opened or charged from here on. The reconciler takes it up `inSeconds`. */
+/** Nothing more is begun from here on. The reconciler takes it up `inSeconds`. */
 export const setClosing = (tx: Queries, payment: Payment, inSeconds: number) =>
   tx.run(beginClosing, [payment.id, inSeconds])
 export const setClosed = (tx: Queries, payment: Payment) => tx.run(close, [payment.id])

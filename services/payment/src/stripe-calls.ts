@@ -58,7 +58,7 @@ const holdSeconds = 5
 const soonSeconds = 0.5
 const longestWaitSeconds = 3
 const refusedAgainSeconds = 600
-/** What our API key may not do is tried again by itself this rarely. */
+/** What our API key may not do is tried again this rarely, if nobody asks for it. */
 const forbiddenAgainSeconds = 60
 
 const columns = 'key, generation, work, state, problem'

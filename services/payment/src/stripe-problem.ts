@@ -52,10 +52,12 @@ export class StripeProblem extends Error {
 export const isUnknown = (error: unknown): error is StripeProblem =>
   error instanceof StripeProblem && error.problem.kind === 'unknown'
 
+export const isForbidden = (error: unknown): boolean => error instanceof StripeProblem && error.isForbidden
+
 export const isNotFound = (error: unknown): boolean =>
   error instanceof StripeProblem && error.problem.kind === 'not_found'
 
-/** The customer that we had made is there no more: deleted in the dashboard, or in another mode of Stripe. */
+/** The customer that we had made is there no more: somebody has deleted it in the dashboard. */
 export const isCustomerGone = ({ kind, param }: Problem): boolean => kind === 'not_found' && param === 'customer'
 
 /** For whoever cannot go on without an answer. */

@@ -159,6 +159,8 @@ function translate(error: unknown): StripeProblem {
   // A key in use, a lock, a limit, a wrong API key: none of them is an answer to what was asked.
   if ([401, 403, 409, 429].includes(statusCode) || code === 'lock_timeout')
     return away(error, { isForbidden: statusCode === 403 })
+  // Ours, and asked for with a key of the other mode: a wrong setting, by which nothing is to be forgotten.
+  if (/similar object exists in (live|test) mode/.test(message)) return away(error)
   // A kept failure is replayed to its key for ever; Stripe says so on the first already.
   if (statusCode >= 500) return away(error, { keyIsSpent: replayed || headers?.['stripe-should-retry'] === 'false' })
   if (error instanceof Stripe.errors.StripeIdempotencyError) return away(error, { keyIsSpent: true })

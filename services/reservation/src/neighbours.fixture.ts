@@ -76,7 +76,7 @@ export async function startReservationStack(environment: Record<string, string> 
   }
 }
 
-/** Every hold gets its seats, for a second. */
+/** Every hold gets its seats, for two seconds. */
 function openInventorySide(databaseUrl: string, brokerUrl: string) {
   const { experience, timeSlot, originalPrice, discountApplied, totalPrice } = aReservation()
   const appliedDiscounts = { groupDiscount: null, earlyBirdDiscount: null, totalDiscount: discountApplied }
@@ -89,7 +89,7 @@ function openInventorySide(databaseUrl: string, brokerUrl: string) {
     ],
     answers: [
       answer(AllocateSeats, async () => ({
-        ...{ outcome: 'allocated' as const, price, timeSlot, experience: { ...experience, holdSeconds: 1 } },
+        ...{ outcome: 'allocated' as const, price, timeSlot, experience: { ...experience, holdSeconds: 2 } },
       })),
     ],
   })

@@ -110,8 +110,8 @@ export const refundsMade = (refunds: readonly Returned[]): Returned[] => refunds
 export const isOpen = ({ status }: Pick<Reservation, 'status'>): boolean => status === 'held' || status === 'pending'
 
 /**
- * How it ends is not known yet: it may still be paid, or was, and inventory has not said whether the seats are free. No request is
- * told an end before, for its answer may be stored.
+ * How it ends is not known yet: it may still be paid, or was, and inventory has not said whether the seats are free. Whoever may have
+ * paid is not told an end before, for that answer may be stored.
  */
 export const isUndecided = ({ status, payment, seats }: Pick<Reservation, 'status' | 'payment' | 'seats'>): boolean =>
   isOpen({ status }) ||

@@ -1,3 +1,4 @@
+import { Unavailable } from '@holdfast/contracts/errors'
 import { type Database, statement } from '@holdfast/db/database'
 import type { Messaging } from '@holdfast/messaging/messaging'
 import type { Logger } from '@holdfast/runtime/logger'
@@ -32,8 +33,12 @@ export function startSweep(
   return startLoop('the sweep', everyMs, parts.logger, async () => {
     const rows = await parts.database.many(claim)
     const results = await Promise.allSettled(rows.map(({ id }) => wake(parts.messaging, id, settings)))
-    for (const result of results)
-      if (result.status === 'rejected') parts.logger.error({ err: result.reason }, 'a reservation could not be woken')
+    for (const result of results) {
+      if (result.status === 'fulfilled') continue
+      // Its time comes again in five seconds.
+      const isAway = result.reason instanceof Unavailable
+      parts.logger[isAway ? 'warn' : 'error']({ err: result.reason }, 'a reservation could not be woken')
+    }
     return rows.length === batch
   })
 }

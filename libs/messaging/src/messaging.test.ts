@@ -91,6 +91,14 @@ afterAll(async () => {
   await broker.drop()
 })
 
+/** As whoever may write to the broker. */
+async function publish(content: string): Promise<void> {
+  const connection = await connect(broker.url)
+  const channel = await connection.createConfirmChannel()
+  channel.publish('holdfast.commands', 'inventory.confirm-seats.v1', Buffer.from(content))
+  await channel.waitForConfirms()
+  await connection.close()
+}
 const confirmSeats = (reservationId: string) =>
   reservation.transact(async (tx) => tx.say(send(ConfirmSeats, { reservationId })))
 const timesConfirmed = (id: string) => confirmedSeats.filter((known) => known === id).length
@@ -162,11 +170,7 @@ describe('a message', () => {
     ['holds half a character', JSON.stringify({ ...strange, source: '\ud800' })],
   ])('that %s is kept as a dead letter and delays no other', async (_, content) => {
     await inventoryDb.run(statement('test.forget', `delete from failed_message where type = 'malformed'`))
-    const connection = await connect(broker.url)
-    const channel = await connection.createConfirmChannel()
-    channel.publish('holdfast.commands', 'inventory.confirm-seats.v1', Buffer.from(content))
-    await channel.waitForConfirms()
-    await connection.close()
+    await publish(content)
     const id = randomUUID()
     await confirmSeats(id)
     await eventually('the next one was answered', isConfirmed(id))
@@ -176,6 +180,18 @@ describe('a message', () => {
     )
     const kept = await eventually('it was kept', () => inventoryDb.maybeOne(dead))
     expect(kept.reason).toMatch('it is not an envelope')
+  })
+
+  test('whose body is too deep to be written is kept without it', async () => {
+    const depth = 20_000
+    const envelope = JSON.stringify({ ...strange, id: randomUUID(), data: 'here' })
+    await publish(envelope.replace('"here"', '['.repeat(depth) + ']'.repeat(depth)))
+    const id = randomUUID()
+    await confirmSeats(id)
+    await eventually('the next one was answered', isConfirmed(id))
+    const { id: deepId } = JSON.parse(envelope)
+    const kept = await eventually('it was kept', () => inventoryDb.maybeOne(findFailed, [deepId]))
+    expect(kept.reason).toMatch('its body cannot be kept')
   })
 
   const findFailed = statement<{ reason: string }>('test.failed', 'select reason from failed_message where id = $1')

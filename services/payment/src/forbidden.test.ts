@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { eventually } from '@holdfast/testing/facts'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { type MeddledStack, startMeddledStack } from './between.fixture.ts'
+import { cards } from './stripe.fixture.ts'
 
 let stack: MeddledStack
 
@@ -24,4 +25,19 @@ test('what our API key may not do keeps nobody from what it may, and goes on onc
   expect(await stack.open({ reservationId: randomUUID() })).toMatchObject({ outcome: 'open' })
   isAllowed = true
   await eventually('the card can be saved', async () => (await stack.open(saving)).outcome === 'open')
+})
+
+test('what a key of the other mode does not find is not forgotten', async () => {
+  const methods = '/v1/payments/methods'
+  const add = async (card: string) =>
+    stack.call('POST', methods, 'alice', { paymentMethodId: await stack.stripe.cardOf(card) })
+  expect(await add(cards.ok)).toMatchObject({ status: 200 })
+  stack.meddle(async (call) => {
+    if (!call.endsWith('/attach')) return undefined
+    const message = "No such customer: 'cus_1'; a similar object exists in live mode, but a test mode key was used."
+    const error = { type: 'invalid_request_error', code: 'resource_missing', param: 'customer', message }
+    return { status: 404, body: { error } }
+  })
+  expect(await add(cards.mastercard)).toMatchObject({ status: 503 })
+  expect((await stack.call('GET', methods, 'alice')).body.data).toHaveLength(1)
 })

@@ -30,6 +30,12 @@ const captureOf = (reservationId: string): Capture => ({
   ...{ amountMinor: aReservation().totalPrice, currency: 'usd', capturedAt: new Date().toISOString() },
 })
 
+/** The end of the hold has closed its payment before the attempt is answered. */
+const closedAtTheEndOf = (id: string) => async () => {
+  await stack.payment.isClosing(id)
+  return { outcome: 'closed' as const }
+}
+
 const statusOf = async (id: string) => (await stack.call('GET', `/v1/reservations/${id}`)).body.reservation.status
 
 describe('a hold that ends while its saved card is charged', () => {
@@ -49,10 +55,7 @@ describe('a hold that ends while its saved card is charged', () => {
 
   test('nor when its payment is closed, until it is known whether the charge has arrived', async () => {
     const id = await aHold()
-    stack.payment.opens(async () => {
-      await stack.payment.isClosing(id)
-      return { outcome: 'closed' }
-    })
+    stack.payment.opens(closedAtTheEndOf(id))
     const convert = converting(id, savedCard)
     expect(await convert()).toMatchObject({ status: 503 })
     await stack.payment.says(send(PaymentCaptured, captureOf(id)))
@@ -64,10 +67,7 @@ describe('a hold that ends while its saved card is charged', () => {
 
   test('is said to have expired, and that is kept, once it is known that it was not charged', async () => {
     const id = await aHold()
-    stack.payment.opens(async () => {
-      await stack.payment.isClosing(id)
-      return { outcome: 'closed' }
-    })
+    stack.payment.opens(closedAtTheEndOf(id))
     const convert = converting(id, savedCard)
     expect(await convert()).toMatchObject({ status: 503 })
     await stack.payment.says(send(PaymentClosed, { reservationId: id }))
@@ -80,9 +80,6 @@ describe('a hold that ends while its saved card is charged', () => {
 
 test('a hold that ends before there was a card is said to have expired at once', async () => {
   const id = await aHold()
-  stack.payment.opens(async () => {
-    await stack.payment.isClosing(id)
-    return { outcome: 'closed' }
-  })
+  stack.payment.opens(closedAtTheEndOf(id))
   expect(await converting(id, {})()).toMatchObject({ status: 400, body: { error: 'HOLD_EXPIRED' } })
 })
